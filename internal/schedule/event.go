@@ -1,0 +1,169 @@
+package schedule
+
+import "github.com/millrace/millrace/internal/flowdef"
+
+// Millis is a moment or a span in milliseconds. Moments are the shell's
+// clock: max(previous, start + monotonic), never a launcher's.
+type Millis int64
+
+// Event is what happened to one run. Run.Step takes it, decides, and returns
+// the records that make the decision durable.
+type Event interface{ isEvent() }
+
+// RunOpened is the first event of a run, and every launcher's first call.
+type RunOpened struct {
+	RunID            string
+	Definition       *flowdef.Definition
+	DefinitionSHA256 string
+	// Parameters is the JSON object given by a launcher of the first pool;
+	// nil from the others.
+	Parameters *string
+}
+
+// Joined is an incarnation that came up in a worker.
+type Joined struct {
+	Pool        string
+	Worker      int
+	Incarnation string
+	RetryIndex  int
+	PodUID      string
+	PodName     string
+}
+
+// Left is an incarnation that said goodbye. Any lease it holds is over and
+// its children are gone.
+type Left struct{ Incarnation string }
+
+// WorkerGone is proof that the incarnation's process has ended (the laptop
+// stack reaped its pid).
+type WorkerGone struct{ Incarnation string }
+
+// LeaseAsked asks for a task for a slot.
+type LeaseAsked struct {
+	Incarnation string
+	Slot        int
+	// Prefer is the index path of the split last run here; may be ignored.
+	Prefer string
+}
+
+// Renewed is a renewal of a held lease. It is not recorded.
+type Renewed struct {
+	Incarnation string
+	Slot        int
+	Task        TaskID
+	Token       uint64
+	// UsedBytes and LimitBytes are the last memory sample; 0 when unknown.
+	UsedBytes, LimitBytes int64
+}
+
+// Released gives a task back without a verdict. ChildGone: no process of the
+// attempt is left, so nothing need be waited out.
+type Released struct {
+	Incarnation string
+	Slot        int
+	Task        TaskID
+	Token       uint64
+	ChildGone   bool
+	Reason      string
+}
+
+// AttemptStarted consumes an attempt number. Idempotent by token.
+type AttemptStarted struct {
+	Incarnation string
+	Slot        int
+	Task        TaskID
+	Token       uint64
+}
+
+// Reported is an attempt's outcome. Exactly one of Succeeded and Failed is
+// set. Idempotent by (task, attempt, token).
+type Reported struct {
+	Incarnation string
+	Slot        int
+	Task        TaskID
+	Token       uint64
+	Attempt     int
+	Succeeded   *Transition
+	Failed      *Failure
+	Adopted     bool
+}
+
+// GateAsked asks whether a pool is drained.
+type GateAsked struct{ Pool string }
+
+// VerifyAsked asks whether the run is complete.
+type VerifyAsked struct{}
+
+// Cancelled asks for the run to stop.
+type Cancelled struct{ Reason string }
+
+// Finished is how KFP saw the flow end; it closes the run.
+type Finished struct {
+	KFPState string
+	Message  string
+}
+
+// Tick lets time pass: leases expire, retry delays end.
+type Tick struct{}
+
+// Restarted is fed once after a load: nothing expires for the clients' TTL
+// plus their largest backoff.
+type Restarted struct{}
+
+func (RunOpened) isEvent()      {}
+func (Joined) isEvent()         {}
+func (Left) isEvent()           {}
+func (WorkerGone) isEvent()     {}
+func (LeaseAsked) isEvent()     {}
+func (Renewed) isEvent()        {}
+func (Released) isEvent()       {}
+func (AttemptStarted) isEvent() {}
+func (Reported) isEvent()       {}
+func (GateAsked) isEvent()      {}
+func (VerifyAsked) isEvent()    {}
+func (Cancelled) isEvent()      {}
+func (Finished) isEvent()       {}
+func (Tick) isEvent()           {}
+func (Restarted) isEvent()      {}
+
+// TaskID names a task of the run: step and Metaflow task id.
+type TaskID struct {
+	Step string `json:"step"`
+	Task string `json:"task"`
+}
+
+// Transition is what a successful task decided.
+type Transition struct {
+	Next      []string `json:"next"`
+	NumSplits int64    `json:"num_splits,omitempty"`
+	GangSize  int64    `json:"gang_size,omitempty"`
+}
+
+// Class says whose budget a failure consumes.
+type Class string
+
+// The failure classes; see FailureClass in common.proto.
+const (
+	User           Class = "user"
+	Infrastructure Class = "infrastructure"
+	Final          Class = "final"
+	CancelledClass Class = "cancelled"
+)
+
+// Failure is why an attempt did not succeed.
+type Failure struct {
+	Class    Class  `json:"class"`
+	Reason   string `json:"reason"`
+	ExitCode *int   `json:"exit_code,omitempty"`
+}
+
+// RunState is where a run stands.
+type RunState string
+
+// The states of a run.
+const (
+	RunRunning   RunState = "running"
+	RunSucceeded RunState = "succeeded"
+	RunFailed    RunState = "failed"
+	RunCancelled RunState = "cancelled"
+)

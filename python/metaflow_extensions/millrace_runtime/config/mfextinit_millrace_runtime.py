@@ -1,0 +1,1 @@
+"""Configuration point of the run-time shim."""

@@ -1,0 +1,1 @@
+"""Plug-in point of the run-time shim."""
