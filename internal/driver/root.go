@@ -48,6 +48,7 @@ func NewRoot(env *Env) *cobra.Command {
 	root.SetErr(env.Stderr)
 	root.AddCommand(
 	// One line per verb; each lives in cmd_<verb>.go.
+		newDevCommand(env),
 	)
 	return root
 }
