@@ -88,8 +88,15 @@ type Reported struct {
 	Adopted     bool
 }
 
-// GateAsked asks whether a pool is drained.
-type GateAsked struct{ Pool string }
+// GateAsked asks whether a pool is drained. Incarnation and RetryIndex tell
+// one pod of the gate from the next, so that a gate made anew by `:retry`
+// re-opens a failed run instead of burning its own retries while the worker
+// is still pending; both are optional.
+type GateAsked struct {
+	Pool        string
+	Incarnation string
+	RetryIndex  int
+}
 
 // VerifyAsked asks whether the run is complete.
 type VerifyAsked struct{}
