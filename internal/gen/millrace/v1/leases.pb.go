@@ -1484,10 +1484,14 @@ func (*LeavePoolResponse) Descriptor() ([]byte, []int) {
 }
 
 type AwaitGateRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Hello         *Hello                 `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"`
-	RunId         string                 `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	Pool          string                 `protobuf:"bytes,3,opt,name=pool,proto3" json:"pool,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Hello *Hello                 `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"`
+	RunId string                 `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	Pool  string                 `protobuf:"bytes,3,opt,name=pool,proto3" json:"pool,omitempty"`
+	// incarnation_id and retry_index tell one pod of the gate from the next, as
+	// in JoinPool: a gate made anew by KFP's :retry re-opens a failed run.
+	IncarnationId string `protobuf:"bytes,4,opt,name=incarnation_id,json=incarnationId,proto3" json:"incarnation_id,omitempty"`
+	RetryIndex    int32  `protobuf:"varint,5,opt,name=retry_index,json=retryIndex,proto3" json:"retry_index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1541,6 +1545,20 @@ func (x *AwaitGateRequest) GetPool() string {
 		return x.Pool
 	}
 	return ""
+}
+
+func (x *AwaitGateRequest) GetIncarnationId() string {
+	if x != nil {
+		return x.IncarnationId
+	}
+	return ""
+}
+
+func (x *AwaitGateRequest) GetRetryIndex() int32 {
+	if x != nil {
+		return x.RetryIndex
+	}
+	return 0
 }
 
 type AwaitGateResponse struct {
@@ -1642,6 +1660,94 @@ func (*AwaitGateResponse_Pending) isAwaitGateResponse_Answer() {}
 func (*AwaitGateResponse_Drained) isAwaitGateResponse_Answer() {}
 
 func (*AwaitGateResponse_Ended) isAwaitGateResponse_Answer() {}
+
+type ReportPodGoneRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RunId         string                 `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	PodUid        string                 `protobuf:"bytes,2,opt,name=pod_uid,json=podUid,proto3" json:"pod_uid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportPodGoneRequest) Reset() {
+	*x = ReportPodGoneRequest{}
+	mi := &file_millrace_v1_leases_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportPodGoneRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportPodGoneRequest) ProtoMessage() {}
+
+func (x *ReportPodGoneRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_leases_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportPodGoneRequest.ProtoReflect.Descriptor instead.
+func (*ReportPodGoneRequest) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ReportPodGoneRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *ReportPodGoneRequest) GetPodUid() string {
+	if x != nil {
+		return x.PodUid
+	}
+	return ""
+}
+
+type ReportPodGoneResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportPodGoneResponse) Reset() {
+	*x = ReportPodGoneResponse{}
+	mi := &file_millrace_v1_leases_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportPodGoneResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportPodGoneResponse) ProtoMessage() {}
+
+func (x *ReportPodGoneResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_leases_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportPodGoneResponse.ProtoReflect.Descriptor instead.
+func (*ReportPodGoneResponse) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{22}
+}
 
 var File_millrace_v1_leases_proto protoreflect.FileDescriptor
 
@@ -1757,27 +1863,35 @@ const file_millrace_v1_leases_proto_rawDesc = "" +
 	"\x10LeavePoolRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12%\n" +
 	"\x0eincarnation_id\x18\x02 \x01(\tR\rincarnationId\"\x13\n" +
-	"\x11LeavePoolResponse\"g\n" +
+	"\x11LeavePoolResponse\"\xaf\x01\n" +
 	"\x10AwaitGateRequest\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.millrace.v1.HelloR\x05hello\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x12\n" +
-	"\x04pool\x18\x03 \x01(\tR\x04pool\"\xb5\x01\n" +
+	"\x04pool\x18\x03 \x01(\tR\x04pool\x12%\n" +
+	"\x0eincarnation_id\x18\x04 \x01(\tR\rincarnationId\x12\x1f\n" +
+	"\vretry_index\x18\x05 \x01(\x05R\n" +
+	"retryIndex\"\xb5\x01\n" +
 	"\x11AwaitGateResponse\x125\n" +
 	"\apending\x18\x01 \x01(\v2\x19.google.protobuf.DurationH\x00R\apending\x120\n" +
 	"\adrained\x18\x02 \x01(\v2\x14.millrace.v1.DrainedH\x00R\adrained\x12-\n" +
 	"\x05ended\x18\x03 \x01(\v2\x15.millrace.v1.RunEndedH\x00R\x05endedB\b\n" +
-	"\x06answer*S\n" +
+	"\x06answer\"F\n" +
+	"\x14ReportPodGoneRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x17\n" +
+	"\apod_uid\x18\x02 \x01(\tR\x06podUid\"\x17\n" +
+	"\x15ReportPodGoneResponse*S\n" +
 	"\bTaskKind\x12\x19\n" +
 	"\x15TASK_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14TASK_KIND_PARAMETERS\x10\x01\x12\x12\n" +
-	"\x0eTASK_KIND_STEP\x10\x022\xe3\x03\n" +
+	"\x0eTASK_KIND_STEP\x10\x022\xbb\x04\n" +
 	"\fLeaseService\x12G\n" +
 	"\bJoinPool\x12\x1c.millrace.v1.JoinPoolRequest\x1a\x1d.millrace.v1.JoinPoolResponse\x12S\n" +
 	"\fAcquireLease\x12 .millrace.v1.AcquireLeaseRequest\x1a!.millrace.v1.AcquireLeaseResponse\x12H\n" +
 	"\aSession\x12\x1b.millrace.v1.SessionRequest\x1a\x1c.millrace.v1.SessionResponse(\x010\x01\x12S\n" +
 	"\fReleaseLease\x12 .millrace.v1.ReleaseLeaseRequest\x1a!.millrace.v1.ReleaseLeaseResponse\x12J\n" +
 	"\tLeavePool\x12\x1d.millrace.v1.LeavePoolRequest\x1a\x1e.millrace.v1.LeavePoolResponse\x12J\n" +
-	"\tAwaitGate\x12\x1d.millrace.v1.AwaitGateRequest\x1a\x1e.millrace.v1.AwaitGateResponseB\xad\x01\n" +
+	"\tAwaitGate\x12\x1d.millrace.v1.AwaitGateRequest\x1a\x1e.millrace.v1.AwaitGateResponse\x12V\n" +
+	"\rReportPodGone\x12!.millrace.v1.ReportPodGoneRequest\x1a\".millrace.v1.ReportPodGoneResponseB\xad\x01\n" +
 	"\x0fcom.millrace.v1B\vLeasesProtoP\x01Z@github.com/millrace/millrace/internal/gen/millrace/v1;millracev1\xa2\x02\x03MXX\xaa\x02\vMillrace.V1\xca\x02\vMillrace\\V1\xe2\x02\x17Millrace\\V1\\GPBMetadata\xea\x02\fMillrace::V1b\x06proto3"
 
 var (
@@ -1793,63 +1907,65 @@ func file_millrace_v1_leases_proto_rawDescGZIP() []byte {
 }
 
 var file_millrace_v1_leases_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_millrace_v1_leases_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_millrace_v1_leases_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_millrace_v1_leases_proto_goTypes = []any{
-	(TaskKind)(0),                // 0: millrace.v1.TaskKind
-	(*JoinPoolRequest)(nil),      // 1: millrace.v1.JoinPoolRequest
-	(*JoinPoolResponse)(nil),     // 2: millrace.v1.JoinPoolResponse
-	(*LeaseTerms)(nil),           // 3: millrace.v1.LeaseTerms
-	(*AcquireLeaseRequest)(nil),  // 4: millrace.v1.AcquireLeaseRequest
-	(*AcquireLeaseResponse)(nil), // 5: millrace.v1.AcquireLeaseResponse
-	(*Drained)(nil),              // 6: millrace.v1.Drained
-	(*RunEnded)(nil),             // 7: millrace.v1.RunEnded
-	(*Task)(nil),                 // 8: millrace.v1.Task
-	(*TaskInputs)(nil),           // 9: millrace.v1.TaskInputs
-	(*TaskList)(nil),             // 10: millrace.v1.TaskList
-	(*TaskRanges)(nil),           // 11: millrace.v1.TaskRanges
-	(*LeafRange)(nil),            // 12: millrace.v1.LeafRange
-	(*SessionRequest)(nil),       // 13: millrace.v1.SessionRequest
-	(*MemorySample)(nil),         // 14: millrace.v1.MemorySample
-	(*SessionResponse)(nil),      // 15: millrace.v1.SessionResponse
-	(*ReleaseLeaseRequest)(nil),  // 16: millrace.v1.ReleaseLeaseRequest
-	(*ReleaseLeaseResponse)(nil), // 17: millrace.v1.ReleaseLeaseResponse
-	(*LeavePoolRequest)(nil),     // 18: millrace.v1.LeavePoolRequest
-	(*LeavePoolResponse)(nil),    // 19: millrace.v1.LeavePoolResponse
-	(*AwaitGateRequest)(nil),     // 20: millrace.v1.AwaitGateRequest
-	(*AwaitGateResponse)(nil),    // 21: millrace.v1.AwaitGateResponse
-	(*Hello)(nil),                // 22: millrace.v1.Hello
-	(*durationpb.Duration)(nil),  // 23: google.protobuf.Duration
-	(*WorkerList)(nil),           // 24: millrace.v1.WorkerList
-	(RunState)(0),                // 25: millrace.v1.RunState
-	(*TaskRef)(nil),              // 26: millrace.v1.TaskRef
+	(TaskKind)(0),                 // 0: millrace.v1.TaskKind
+	(*JoinPoolRequest)(nil),       // 1: millrace.v1.JoinPoolRequest
+	(*JoinPoolResponse)(nil),      // 2: millrace.v1.JoinPoolResponse
+	(*LeaseTerms)(nil),            // 3: millrace.v1.LeaseTerms
+	(*AcquireLeaseRequest)(nil),   // 4: millrace.v1.AcquireLeaseRequest
+	(*AcquireLeaseResponse)(nil),  // 5: millrace.v1.AcquireLeaseResponse
+	(*Drained)(nil),               // 6: millrace.v1.Drained
+	(*RunEnded)(nil),              // 7: millrace.v1.RunEnded
+	(*Task)(nil),                  // 8: millrace.v1.Task
+	(*TaskInputs)(nil),            // 9: millrace.v1.TaskInputs
+	(*TaskList)(nil),              // 10: millrace.v1.TaskList
+	(*TaskRanges)(nil),            // 11: millrace.v1.TaskRanges
+	(*LeafRange)(nil),             // 12: millrace.v1.LeafRange
+	(*SessionRequest)(nil),        // 13: millrace.v1.SessionRequest
+	(*MemorySample)(nil),          // 14: millrace.v1.MemorySample
+	(*SessionResponse)(nil),       // 15: millrace.v1.SessionResponse
+	(*ReleaseLeaseRequest)(nil),   // 16: millrace.v1.ReleaseLeaseRequest
+	(*ReleaseLeaseResponse)(nil),  // 17: millrace.v1.ReleaseLeaseResponse
+	(*LeavePoolRequest)(nil),      // 18: millrace.v1.LeavePoolRequest
+	(*LeavePoolResponse)(nil),     // 19: millrace.v1.LeavePoolResponse
+	(*AwaitGateRequest)(nil),      // 20: millrace.v1.AwaitGateRequest
+	(*AwaitGateResponse)(nil),     // 21: millrace.v1.AwaitGateResponse
+	(*ReportPodGoneRequest)(nil),  // 22: millrace.v1.ReportPodGoneRequest
+	(*ReportPodGoneResponse)(nil), // 23: millrace.v1.ReportPodGoneResponse
+	(*Hello)(nil),                 // 24: millrace.v1.Hello
+	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(*WorkerList)(nil),            // 26: millrace.v1.WorkerList
+	(RunState)(0),                 // 27: millrace.v1.RunState
+	(*TaskRef)(nil),               // 28: millrace.v1.TaskRef
 }
 var file_millrace_v1_leases_proto_depIdxs = []int32{
-	22, // 0: millrace.v1.JoinPoolRequest.hello:type_name -> millrace.v1.Hello
-	22, // 1: millrace.v1.JoinPoolResponse.hello:type_name -> millrace.v1.Hello
+	24, // 0: millrace.v1.JoinPoolRequest.hello:type_name -> millrace.v1.Hello
+	24, // 1: millrace.v1.JoinPoolResponse.hello:type_name -> millrace.v1.Hello
 	3,  // 2: millrace.v1.JoinPoolResponse.terms:type_name -> millrace.v1.LeaseTerms
-	23, // 3: millrace.v1.LeaseTerms.ttl:type_name -> google.protobuf.Duration
-	23, // 4: millrace.v1.LeaseTerms.renew_every:type_name -> google.protobuf.Duration
-	23, // 5: millrace.v1.LeaseTerms.orphan_grace:type_name -> google.protobuf.Duration
-	23, // 6: millrace.v1.LeaseTerms.longest_write:type_name -> google.protobuf.Duration
+	25, // 3: millrace.v1.LeaseTerms.ttl:type_name -> google.protobuf.Duration
+	25, // 4: millrace.v1.LeaseTerms.renew_every:type_name -> google.protobuf.Duration
+	25, // 5: millrace.v1.LeaseTerms.orphan_grace:type_name -> google.protobuf.Duration
+	25, // 6: millrace.v1.LeaseTerms.longest_write:type_name -> google.protobuf.Duration
 	8,  // 7: millrace.v1.AcquireLeaseResponse.task:type_name -> millrace.v1.Task
-	23, // 8: millrace.v1.AcquireLeaseResponse.wait:type_name -> google.protobuf.Duration
+	25, // 8: millrace.v1.AcquireLeaseResponse.wait:type_name -> google.protobuf.Duration
 	6,  // 9: millrace.v1.AcquireLeaseResponse.drained:type_name -> millrace.v1.Drained
 	7,  // 10: millrace.v1.AcquireLeaseResponse.ended:type_name -> millrace.v1.RunEnded
-	24, // 11: millrace.v1.Drained.lists:type_name -> millrace.v1.WorkerList
-	25, // 12: millrace.v1.RunEnded.state:type_name -> millrace.v1.RunState
-	26, // 13: millrace.v1.Task.task:type_name -> millrace.v1.TaskRef
+	26, // 11: millrace.v1.Drained.lists:type_name -> millrace.v1.WorkerList
+	27, // 12: millrace.v1.RunEnded.state:type_name -> millrace.v1.RunState
+	28, // 13: millrace.v1.Task.task:type_name -> millrace.v1.TaskRef
 	0,  // 14: millrace.v1.Task.kind:type_name -> millrace.v1.TaskKind
 	9,  // 15: millrace.v1.Task.inputs:type_name -> millrace.v1.TaskInputs
 	10, // 16: millrace.v1.TaskInputs.list:type_name -> millrace.v1.TaskList
 	11, // 17: millrace.v1.TaskInputs.ranges:type_name -> millrace.v1.TaskRanges
-	26, // 18: millrace.v1.TaskList.tasks:type_name -> millrace.v1.TaskRef
+	28, // 18: millrace.v1.TaskList.tasks:type_name -> millrace.v1.TaskRef
 	12, // 19: millrace.v1.TaskRanges.ranges:type_name -> millrace.v1.LeafRange
-	26, // 20: millrace.v1.SessionRequest.task:type_name -> millrace.v1.TaskRef
+	28, // 20: millrace.v1.SessionRequest.task:type_name -> millrace.v1.TaskRef
 	14, // 21: millrace.v1.SessionRequest.memory:type_name -> millrace.v1.MemorySample
-	23, // 22: millrace.v1.SessionResponse.renewed:type_name -> google.protobuf.Duration
-	26, // 23: millrace.v1.ReleaseLeaseRequest.task:type_name -> millrace.v1.TaskRef
-	22, // 24: millrace.v1.AwaitGateRequest.hello:type_name -> millrace.v1.Hello
-	23, // 25: millrace.v1.AwaitGateResponse.pending:type_name -> google.protobuf.Duration
+	25, // 22: millrace.v1.SessionResponse.renewed:type_name -> google.protobuf.Duration
+	28, // 23: millrace.v1.ReleaseLeaseRequest.task:type_name -> millrace.v1.TaskRef
+	24, // 24: millrace.v1.AwaitGateRequest.hello:type_name -> millrace.v1.Hello
+	25, // 25: millrace.v1.AwaitGateResponse.pending:type_name -> google.protobuf.Duration
 	6,  // 26: millrace.v1.AwaitGateResponse.drained:type_name -> millrace.v1.Drained
 	7,  // 27: millrace.v1.AwaitGateResponse.ended:type_name -> millrace.v1.RunEnded
 	1,  // 28: millrace.v1.LeaseService.JoinPool:input_type -> millrace.v1.JoinPoolRequest
@@ -1858,14 +1974,16 @@ var file_millrace_v1_leases_proto_depIdxs = []int32{
 	16, // 31: millrace.v1.LeaseService.ReleaseLease:input_type -> millrace.v1.ReleaseLeaseRequest
 	18, // 32: millrace.v1.LeaseService.LeavePool:input_type -> millrace.v1.LeavePoolRequest
 	20, // 33: millrace.v1.LeaseService.AwaitGate:input_type -> millrace.v1.AwaitGateRequest
-	2,  // 34: millrace.v1.LeaseService.JoinPool:output_type -> millrace.v1.JoinPoolResponse
-	5,  // 35: millrace.v1.LeaseService.AcquireLease:output_type -> millrace.v1.AcquireLeaseResponse
-	15, // 36: millrace.v1.LeaseService.Session:output_type -> millrace.v1.SessionResponse
-	17, // 37: millrace.v1.LeaseService.ReleaseLease:output_type -> millrace.v1.ReleaseLeaseResponse
-	19, // 38: millrace.v1.LeaseService.LeavePool:output_type -> millrace.v1.LeavePoolResponse
-	21, // 39: millrace.v1.LeaseService.AwaitGate:output_type -> millrace.v1.AwaitGateResponse
-	34, // [34:40] is the sub-list for method output_type
-	28, // [28:34] is the sub-list for method input_type
+	22, // 34: millrace.v1.LeaseService.ReportPodGone:input_type -> millrace.v1.ReportPodGoneRequest
+	2,  // 35: millrace.v1.LeaseService.JoinPool:output_type -> millrace.v1.JoinPoolResponse
+	5,  // 36: millrace.v1.LeaseService.AcquireLease:output_type -> millrace.v1.AcquireLeaseResponse
+	15, // 37: millrace.v1.LeaseService.Session:output_type -> millrace.v1.SessionResponse
+	17, // 38: millrace.v1.LeaseService.ReleaseLease:output_type -> millrace.v1.ReleaseLeaseResponse
+	19, // 39: millrace.v1.LeaseService.LeavePool:output_type -> millrace.v1.LeavePoolResponse
+	21, // 40: millrace.v1.LeaseService.AwaitGate:output_type -> millrace.v1.AwaitGateResponse
+	23, // 41: millrace.v1.LeaseService.ReportPodGone:output_type -> millrace.v1.ReportPodGoneResponse
+	35, // [35:42] is the sub-list for method output_type
+	28, // [28:35] is the sub-list for method input_type
 	28, // [28:28] is the sub-list for extension type_name
 	28, // [28:28] is the sub-list for extension extendee
 	0,  // [0:28] is the sub-list for field type_name
@@ -1905,7 +2023,7 @@ func file_millrace_v1_leases_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_millrace_v1_leases_proto_rawDesc), len(file_millrace_v1_leases_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,12 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LeaseService_JoinPool_FullMethodName     = "/millrace.v1.LeaseService/JoinPool"
-	LeaseService_AcquireLease_FullMethodName = "/millrace.v1.LeaseService/AcquireLease"
-	LeaseService_Session_FullMethodName      = "/millrace.v1.LeaseService/Session"
-	LeaseService_ReleaseLease_FullMethodName = "/millrace.v1.LeaseService/ReleaseLease"
-	LeaseService_LeavePool_FullMethodName    = "/millrace.v1.LeaseService/LeavePool"
-	LeaseService_AwaitGate_FullMethodName    = "/millrace.v1.LeaseService/AwaitGate"
+	LeaseService_JoinPool_FullMethodName      = "/millrace.v1.LeaseService/JoinPool"
+	LeaseService_AcquireLease_FullMethodName  = "/millrace.v1.LeaseService/AcquireLease"
+	LeaseService_Session_FullMethodName       = "/millrace.v1.LeaseService/Session"
+	LeaseService_ReleaseLease_FullMethodName  = "/millrace.v1.LeaseService/ReleaseLease"
+	LeaseService_LeavePool_FullMethodName     = "/millrace.v1.LeaseService/LeavePool"
+	LeaseService_AwaitGate_FullMethodName     = "/millrace.v1.LeaseService/AwaitGate"
+	LeaseService_ReportPodGone_FullMethodName = "/millrace.v1.LeaseService/ReportPodGone"
 )
 
 // LeaseServiceClient is the client API for LeaseService service.
@@ -51,6 +52,10 @@ type LeaseServiceClient interface {
 	LeavePool(ctx context.Context, in *LeavePoolRequest, opts ...grpc.CallOption) (*LeavePoolResponse, error)
 	// AwaitGate is held open for at most a few seconds.
 	AwaitGate(ctx context.Context, in *AwaitGateRequest, opts ...grpc.CallOption) (*AwaitGateResponse, error)
+	// ReportPodGone is proof that every process of a pod has ended, from
+	// whoever reaped them: what the pod held need not be waited out. Takes the
+	// service token. A pod that never joined is no error.
+	ReportPodGone(ctx context.Context, in *ReportPodGoneRequest, opts ...grpc.CallOption) (*ReportPodGoneResponse, error)
 }
 
 type leaseServiceClient struct {
@@ -124,6 +129,16 @@ func (c *leaseServiceClient) AwaitGate(ctx context.Context, in *AwaitGateRequest
 	return out, nil
 }
 
+func (c *leaseServiceClient) ReportPodGone(ctx context.Context, in *ReportPodGoneRequest, opts ...grpc.CallOption) (*ReportPodGoneResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportPodGoneResponse)
+	err := c.cc.Invoke(ctx, LeaseService_ReportPodGone_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LeaseServiceServer is the server API for LeaseService service.
 // All implementations must embed UnimplementedLeaseServiceServer
 // for forward compatibility.
@@ -148,6 +163,10 @@ type LeaseServiceServer interface {
 	LeavePool(context.Context, *LeavePoolRequest) (*LeavePoolResponse, error)
 	// AwaitGate is held open for at most a few seconds.
 	AwaitGate(context.Context, *AwaitGateRequest) (*AwaitGateResponse, error)
+	// ReportPodGone is proof that every process of a pod has ended, from
+	// whoever reaped them: what the pod held need not be waited out. Takes the
+	// service token. A pod that never joined is no error.
+	ReportPodGone(context.Context, *ReportPodGoneRequest) (*ReportPodGoneResponse, error)
 	mustEmbedUnimplementedLeaseServiceServer()
 }
 
@@ -175,6 +194,9 @@ func (UnimplementedLeaseServiceServer) LeavePool(context.Context, *LeavePoolRequ
 }
 func (UnimplementedLeaseServiceServer) AwaitGate(context.Context, *AwaitGateRequest) (*AwaitGateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AwaitGate not implemented")
+}
+func (UnimplementedLeaseServiceServer) ReportPodGone(context.Context, *ReportPodGoneRequest) (*ReportPodGoneResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportPodGone not implemented")
 }
 func (UnimplementedLeaseServiceServer) mustEmbedUnimplementedLeaseServiceServer() {}
 func (UnimplementedLeaseServiceServer) testEmbeddedByValue()                      {}
@@ -294,6 +316,24 @@ func _LeaseService_AwaitGate_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LeaseService_ReportPodGone_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportPodGoneRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LeaseServiceServer).ReportPodGone(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LeaseService_ReportPodGone_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LeaseServiceServer).ReportPodGone(ctx, req.(*ReportPodGoneRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LeaseService_ServiceDesc is the grpc.ServiceDesc for LeaseService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -320,6 +360,10 @@ var LeaseService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AwaitGate",
 			Handler:    _LeaseService_AwaitGate_Handler,
+		},
+		{
+			MethodName: "ReportPodGone",
+			Handler:    _LeaseService_ReportPodGone_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
