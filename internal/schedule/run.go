@@ -1,5 +1,7 @@
 package schedule
 
+import "github.com/millrace/millrace/internal/flowdef"
+
 // Run is the state of one run. It does no I/O, starts no goroutine and reads
 // no clock. Not safe for concurrent use: dispatch owns it.
 //
@@ -13,47 +15,65 @@ package schedule
 type Run struct {
 	policy Policy
 	now    Millis
+
+	id         string
+	sha256     string
+	definition *flowdef.Definition
+	parameters *string
+	graph      *graph
+	openedAt   Millis
+	endedAt    Millis
+	state      RunState
+	reason     string
+	closed     bool
+
+	steps  []stepState
+	pools  []*poolState
+	groups map[groupKey]*group
+	order  []*group // in the order of their making
+	// fans are the widths of the foreach tasks that have succeeded.
+	fans map[groupKey]int64
+
+	incarnations map[string]*incarnation
+	token        uint64         // of the newest lease
+	leases       map[uint64]ref // live ones
+	stopped      []ref          // failed or cancelled tasks, for a re-opening
+
+	// From here on nothing is durable: it follows from the records, or it may
+	// be forgotten.
+	delays  alarms
+	expires alarms
+	// quietUntil: after a restart nothing expires until the clients had time
+	// to renew.
+	quietUntil Millis
+	out        []Record
 }
 
 // NewRun returns an empty run.
-func NewRun(p Policy) *Run { return &Run{policy: p} }
-
-// Step takes one event. On success it returns the answer for the asker, to be
-// sent once the records are durable (there may be none), and has applied
-// them. On an error nothing has changed and there is no record. Time that
-// runs backwards is taken as standing still.
-//
-// What answers what:
-//
-//	RunOpened, Left, WorkerGone, Released, Cancelled, Finished, Tick, Restarted -> Done
-//	Joined         -> JoinAnswer
-//	LeaseAsked     -> Grant | Wait | Leave | Drained | Ended
-//	AttemptStarted -> StartAnswer | Ended (no attempt may be started any more:
-//	                  for the launcher the lease is lost, ABORTED; it asks for
-//	                  the next and is told whether it exits 1)
-//	Reported       -> ReportAnswer
-//	Renewed        -> RenewAnswer
-//	GateAsked      -> Wait | Drained | Ended
-//	VerifyAsked    -> VerifyAnswer
-func (r *Run) Step(now Millis, ev Event) (Answer, []Record, error) { return nil, nil, ErrUnknown }
-
-// Apply takes a record that an earlier Run decided. It never decides. An
-// error means that the log is damaged or from another run.
-func (r *Run) Apply(rec Record) error { return nil }
-
-// Deadline is when a Tick is next needed; false when only events matter.
-func (r *Run) Deadline() (Millis, bool) { return 0, false }
+func NewRun(p Policy) *Run {
+	return &Run{
+		policy:       p,
+		groups:       map[groupKey]*group{},
+		fans:         map[groupKey]int64{},
+		incarnations: map[string]*incarnation{},
+		leases:       map[uint64]ref{},
+	}
+}
 
 // Now is the last moment the run has seen, by event or record: the shell's
 // clock continues from it.
 func (r *Run) Now() Millis { return r.now }
 
 // ID is the run's id, empty before RunOpened.
-func (r *Run) ID() string { return "" }
+func (r *Run) ID() string { return r.id }
+
+// Definition is the flow that the run was opened with, nil before RunOpened.
+// It must not be changed.
+func (r *Run) Definition() *flowdef.Definition { return r.definition }
 
 // Ended tells whether the run is over. It may still be re-opened, and leases
 // of an ended run still expire.
-func (r *Run) Ended() bool { return false }
+func (r *Run) Ended() bool { return r.graph != nil && r.state != RunRunning }
 
-// Check returns the first broken invariant; for tests.
-func (r *Run) Check() error { return nil }
+// over tells whether the run ended otherwise than well.
+func (r *Run) over() bool { return r.state == RunFailed || r.state == RunCancelled }

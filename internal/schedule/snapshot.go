@@ -1,6 +1,9 @@
 package schedule
 
-import "iter"
+import (
+	"fmt"
+	"iter"
+)
 
 // Snapshot is a run as people see it: small, whatever the run's width. The
 // tasks come from Run.Tasks.
@@ -11,9 +14,10 @@ type Snapshot struct {
 
 // RunView is proto RunSummary.
 type RunView struct {
-	RunID    string
-	Flow     string
-	State    RunState
+	RunID string
+	Flow  string
+	State RunState
+	// Reason is the first failure; of a running run, what is still missing.
 	Reason   string
 	OpenedAt Millis
 	// EndedAt is 0 while the run is running.
@@ -60,8 +64,73 @@ type AttemptView struct {
 }
 
 // Snapshot returns the run and its pools.
-func (r *Run) Snapshot() Snapshot { return Snapshot{} }
+func (r *Run) Snapshot() Snapshot {
+	if r.graph == nil {
+		return Snapshot{}
+	}
+	s := Snapshot{Run: RunView{
+		RunID: r.id, Flow: r.definition.Flow, State: r.state, Reason: r.verdict(),
+		OpenedAt: r.openedAt, EndedAt: r.endedAt, Closed: r.closed,
+	}}
+	for _, p := range r.pools {
+		v := PoolView{
+			Pool:            p.def.name,
+			Steps:           names(p.def.nodes),
+			Waiting:         p.counts[waiting],
+			Running:         p.counts[leased] + p.counts[running],
+			Succeeded:       p.counts[succeeded],
+			Failed:          p.counts[failed] + p.counts[cancelled],
+			WorkersExpected: r.expectedWorkers(p),
+			WorkersJoined:   len(p.workers),
+			Drained:         r.drained(p),
+		}
+		v.Tasks = v.Waiting + v.Running + v.Succeeded + v.Failed
+		if since, silent := r.silentSince(p); silent && (len(p.workers) == 0 || r.now-p.seen >= r.policy.TTL) {
+			v.WaitingSince = since
+		}
+		s.Pools = append(s.Pools, v)
+	}
+	return s
+}
 
 // Tasks yields every task in the order of their making. The run must not be
 // stepped meanwhile.
-func (r *Run) Tasks() iter.Seq[TaskView] { return func(func(TaskView) bool) {} }
+func (r *Run) Tasks() iter.Seq[TaskView] {
+	return func(yield func(TaskView) bool) {
+		for _, g := range r.order {
+			for i := range g.width {
+				if t := (ref{g, i}); t.state() != absent && !yield(r.viewOf(t)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r *Run) viewOf(t ref) TaskView {
+	v := TaskView{Task: t.taskID(), State: t.state().String()}
+	pool := t.node().pool.name
+	k := t.live()
+	if k == nil {
+		if t.state() == succeeded {
+			d := t.g.done[t.i]
+			v.Attempts = []AttemptView{{
+				Outcome: attemptSucceeded.String(), Worker: fmt.Sprintf("%s/%d", pool, d.worker), StartedAt: d.started, EndedAt: d.ended,
+			}}
+		}
+		return v
+	}
+	for i := range k.attempts {
+		a := &k.attempts[i]
+		av := AttemptView{
+			Attempt: a.number, Outcome: a.outcome.String(), Adopted: a.adopted,
+			Worker: fmt.Sprintf("%s/%d", pool, a.worker), StartedAt: a.started, EndedAt: a.ended,
+		}
+		if a.failure != nil {
+			f := *a.failure
+			av.Failure = &f
+		}
+		v.Attempts = append(v.Attempts, av)
+	}
+	return v
+}

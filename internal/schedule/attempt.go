@@ -1,0 +1,266 @@
+package schedule
+
+import "fmt"
+
+// stepAttemptStarted consumes an attempt number. Told twice under one lease
+// it answers the same number.
+func (r *Run) stepAttemptStarted(ev AttemptStarted) (Answer, error) {
+	t, l, err := r.holds(ev.Task, ev.Token, ev.Incarnation)
+	if err != nil {
+		return nil, err
+	}
+	l.inc.pool.seen = r.now
+	k := t.live()
+	plan := r.plan(t.node(), k)
+	if l.started >= 0 {
+		return StartAnswer{Attempt: l.started, MaxUserCodeRetries: plan.maxUserCodeRetries}, nil
+	}
+	if r.over() {
+		return Ended{State: r.state, Reason: r.reason, ExitFailed: l.inc.pool.exit == l.inc.worker}, nil
+	}
+	if plan.giveUp {
+		// Only now, not at the loss: this worker could have adopted.
+		worker, p := l.inc.worker, l.inc.pool
+		r.emit(TaskGivenUp{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Reason: plan.why})
+		r.failRun(p, worker, fmt.Sprintf("task %s/%s failed: %s", ev.Task.Step, ev.Task.Task, plan.why))
+		return Ended{State: r.state, Reason: r.reason, ExitFailed: p.exit == worker}, nil
+	}
+	r.emit(AttemptBegun{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: plan.number})
+	return StartAnswer{Attempt: plan.number, MaxUserCodeRetries: plan.maxUserCodeRetries}, nil
+}
+
+func (r *Run) applyAttemptBegun(rec AttemptBegun) error {
+	t, l, err := r.leased(rec.Task, rec.Token)
+	if err != nil {
+		return err
+	}
+	k := t.live()
+	if want := len(k.attempts); l.started >= 0 || !t.node().parameters && rec.Attempt != want || t.node().parameters && rec.Attempt != 0 {
+		return fmt.Errorf("task %s/%s begins attempt %d after %d attempts", rec.Task.Step, rec.Task.Task, rec.Attempt, want)
+	}
+	l.started = rec.Attempt
+	k.attempts = append(k.attempts, attempt{
+		number: rec.Attempt, worker: int32(l.inc.worker), token: rec.Token, started: rec.At,
+	})
+	r.setState(t, running)
+	return nil
+}
+
+// stepReported records an outcome and ends the lease.
+func (r *Run) stepReported(ev Reported) (Answer, error) {
+	if err := checkReport(ev); err != nil {
+		return nil, err
+	}
+	t, err := r.find(ev.Task)
+	if err != nil {
+		return nil, err
+	}
+	if answer, ok := r.recorded(t, ev.Attempt, ev.Token); ok {
+		return answer, nil
+	}
+	t, l, err := r.holds(ev.Task, ev.Token, ev.Incarnation)
+	if err != nil {
+		return nil, err
+	}
+	l.inc.pool.seen = r.now
+	k := t.live()
+	switch lost := k.adoptable(); {
+	case ev.Adopted && (l.started >= 0 || lost == nil || lost.number != ev.Attempt):
+		return nil, fmt.Errorf("%w: attempt: %d of %s/%s is not there to be adopted", ErrInvalid, ev.Attempt, ev.Task.Step, ev.Task.Task)
+	case !ev.Adopted && l.started < 0:
+		return r.failedBeforeStart(t, l, ev)
+	case !ev.Adopted && l.started != ev.Attempt:
+		return nil, fmt.Errorf("%w: attempt: %d, this lease began %d", ErrInvalid, ev.Attempt, l.started)
+	}
+	if ev.Succeeded != nil {
+		why := r.checkTransition(t.node(), *ev.Succeeded)
+		if why == "" {
+			return r.succeed(t, ev), nil
+		}
+		ev.Failed = &Failure{Class: Final, Reason: why}
+	}
+	return r.fail(t, l, ev), nil
+}
+
+func checkReport(ev Reported) error {
+	switch {
+	case (ev.Succeeded == nil) == (ev.Failed == nil):
+		return fmt.Errorf("%w: outcome: exactly one of succeeded and failed must be set", ErrInvalid)
+	case ev.Failed == nil:
+		return nil
+	}
+	switch ev.Failed.Class {
+	case User, Infrastructure, Final, CancelledClass:
+		return nil
+	default:
+		return fmt.Errorf("%w: failed.class: %q is unknown", ErrInvalid, clip(string(ev.Failed.Class)))
+	}
+}
+
+// failedBeforeStart takes a failure of a lease that began no attempt. What no
+// further attempt could mend consumes one, so that the failure has a place;
+// infrastructure trouble costs nothing.
+func (r *Run) failedBeforeStart(t ref, l *lease, ev Reported) (Answer, error) {
+	if ev.Succeeded != nil {
+		return nil, fmt.Errorf("%w: attempt: %d of %s/%s was never started", ErrInvalid, ev.Attempt, ev.Task.Step, ev.Task.Task)
+	}
+	plan := r.plan(t.node(), t.live())
+	if ev.Failed.Class == Infrastructure || ev.Failed.Class == CancelledClass || plan.giveUp {
+		reason := clip("worker " + l.inc.name() + " gave the task back: " + ev.Failed.Reason)
+		exit := l.inc.pool.exit == l.inc.worker
+		r.emit(LeaseEnded{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Reason: reason, NotBefore: r.now + r.policy.InfrastructureDelay})
+		return ReportAnswer{Failed: ev.Failed, Retry: !r.over(), ExitFailed: r.over() && exit}, nil
+	}
+	r.emit(AttemptBegun{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: plan.number})
+	ev.Attempt = plan.number
+	return r.fail(t, l, ev), nil
+}
+
+func (r *Run) succeed(t ref, ev Reported) Answer {
+	tr := *ev.Succeeded
+	if t.node().parameters {
+		tr.Next = names(t.node().next)
+	}
+	r.emit(AttemptSucceeded{
+		Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: ev.Attempt, Transition: tr, Adopted: ev.Adopted,
+	})
+	if r.state == RunRunning && r.complete() {
+		r.end(RunSucceeded, "")
+	}
+	return ReportAnswer{Succeeded: &tr}
+}
+
+func (r *Run) applyAttemptSucceeded(rec AttemptSucceeded) error {
+	t, l, err := r.leased(rec.Task, rec.Token)
+	if err != nil {
+		return err
+	}
+	k := t.live()
+	a, err := k.ending(l, rec.Attempt, rec.Adopted)
+	if err != nil {
+		return fmt.Errorf("task %s/%s: %w", rec.Task.Step, rec.Task.Task, err)
+	}
+	a.outcome, a.adopted, a.token, a.ended, a.failure = attemptSucceeded, rec.Adopted, rec.Token, rec.At, nil
+	a.reporter = int32(l.inc.worker)
+	r.endLease(k)
+	r.setState(t, succeeded)
+	if len(k.attempts) == 1 && !a.adopted {
+		if t.g.done == nil {
+			t.g.done = make([]doneAttempt, t.g.width)
+		}
+		t.g.done[t.i] = doneAttempt{token: a.token, started: a.started, ended: a.ended, worker: a.worker}
+		delete(t.g.live, t.i)
+	}
+	return r.handOnFrom(t, rec.Transition)
+}
+
+func (r *Run) fail(t ref, l *lease, ev Reported) Answer {
+	f := *ev.Failed
+	f.Reason = clip(f.Reason)
+	k := t.live()
+	worker, p := l.inc.worker, l.inc.pool
+	rec := AttemptFailed{
+		Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: ev.Attempt, Failure: f, Adopted: ev.Adopted,
+	}
+	rec.Retry, rec.NotBefore, rec.Verdict = r.afterFailure(t.node(), k, f)
+	r.emit(rec)
+	switch {
+	case rec.Retry:
+	case r.over():
+		r.chooseExit(p, worker)
+	default:
+		reason := fmt.Sprintf("task %s/%s, attempt %d failed: %s", ev.Task.Step, ev.Task.Task, ev.Attempt, f.Reason)
+		if rec.Verdict != "" {
+			reason += " (" + rec.Verdict + ")"
+		}
+		r.failRun(p, worker, reason)
+	}
+	return ReportAnswer{Failed: &f, Retry: rec.Retry, ExitFailed: r.over() && p.exit == worker}
+}
+
+func (r *Run) applyAttemptFailed(rec AttemptFailed) error {
+	t, l, err := r.leased(rec.Task, rec.Token)
+	if err != nil {
+		return err
+	}
+	k := t.live()
+	a, err := k.ending(l, rec.Attempt, rec.Adopted)
+	if err != nil {
+		return fmt.Errorf("task %s/%s: %w", rec.Task.Step, rec.Task.Task, err)
+	}
+	f := rec.Failure
+	a.outcome, a.adopted, a.token, a.ended, a.failure, a.retry = attemptFailed, rec.Adopted, rec.Token, rec.At, &f, rec.Retry
+	a.reporter = int32(l.inc.worker)
+	to := failed
+	if f.Class == CancelledClass {
+		a.outcome, to = attemptCancelled, cancelled
+	}
+	r.endLease(k)
+	if rec.Retry {
+		r.again(t, rec.NotBefore)
+		return nil
+	}
+	k.verdict = rec.Verdict
+	r.setState(t, to)
+	r.stopped = append(r.stopped, t)
+	return nil
+}
+
+func (r *Run) applyTaskGivenUp(rec TaskGivenUp) error {
+	t, _, err := r.leased(rec.Task, rec.Token)
+	if err != nil {
+		return err
+	}
+	k := t.live()
+	r.endLease(k)
+	k.verdict = rec.Reason
+	r.setState(t, failed)
+	r.stopped = append(r.stopped, t)
+	return nil
+}
+
+// ending returns the attempt whose outcome comes: the one begun under the
+// lease, or the lost one that the lessee adopts.
+func (k *task) ending(l *lease, number int, adopted bool) (*attempt, error) {
+	if adopted {
+		if a := k.adoptable(); a != nil && a.number == number && l.started < 0 {
+			return a, nil
+		}
+		return nil, fmt.Errorf("attempt %d is not there to be adopted", number)
+	}
+	if n := len(k.attempts); n > 0 && l.started == number && k.attempts[n-1].outcome == attemptRunning {
+		return &k.attempts[n-1], nil
+	}
+	return nil, fmt.Errorf("attempt %d is not running", number)
+}
+
+// recorded answers a repeated report with what is on record.
+func (r *Run) recorded(t ref, number int, token uint64) (Answer, bool) {
+	k := t.live()
+	if k == nil {
+		if t.state() == succeeded && number == 0 && t.g.done[t.i].token == token {
+			tr := r.transitionOf(t)
+			return ReportAnswer{Succeeded: &tr}, true
+		}
+		return nil, false
+	}
+	for i := range k.attempts {
+		a := &k.attempts[i]
+		if a.number != number || a.token != token {
+			continue
+		}
+		switch a.outcome {
+		case attemptSucceeded:
+			tr := r.transitionOf(t)
+			return ReportAnswer{Succeeded: &tr}, true
+		case attemptFailed, attemptCancelled:
+			f := *a.failure
+			p := r.pools[t.node().pool.index]
+			exit := !a.retry && r.over() && p.exit == int(a.reporter)
+			return ReportAnswer{Failed: &f, Retry: a.retry, ExitFailed: exit}, true
+		case attemptRunning, attemptLost:
+			return nil, false
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,263 @@
+package schedule
+
+import "fmt"
+
+// lease is the right to run one task until it expires.
+type lease struct {
+	token uint64
+	inc   *incarnation
+	slot  int
+	// started is the attempt begun under this lease, -1 before.
+	started int
+	// renewed is the last renewal. It is not recorded: after a restart it
+	// counts as renewed just then.
+	renewed Millis
+}
+
+// expiry is when the next lease of the task may be granted without proof of
+// the lessee's end: it trusts itself for TTL after its last good renewal, and
+// a write it began then may take LongestWrite more.
+func (r *Run) expiry(l *lease) Millis {
+	return l.renewed + r.policy.TTL + r.policy.LongestWrite
+}
+
+// lossDelay is the pause after a lost lease: none when nothing was started.
+func (r *Run) lossDelay(l *lease) Millis {
+	if l.started < 0 {
+		return 0
+	}
+	return r.policy.InfrastructureDelay
+}
+
+// stepLeaseAsked gives out a task, or says why there is none.
+func (r *Run) stepLeaseAsked(ev LeaseAsked) (Answer, error) {
+	inc, err := r.alive(ev.Incarnation)
+	if err != nil {
+		return nil, err
+	}
+	if ev.Slot < 0 || ev.Slot >= maxSlots {
+		return nil, fmt.Errorf("%w: slot: %d is not from 0 to %d", ErrInvalid, ev.Slot, maxSlots-1)
+	}
+	p := inc.pool
+	p.seen = r.now
+	if t, held := inc.slots[ev.Slot]; held && !r.over() {
+		return r.grantOf(t), nil
+	}
+	if r.drained(p) {
+		return Drained{Lists: r.lists(p)}, nil
+	}
+	if r.over() {
+		r.chooseExit(p, inc.worker)
+		return Ended{State: r.state, Reason: r.reason, ExitFailed: p.exit == inc.worker}, nil
+	}
+	r.promote()
+	t, ok := r.pick(p, ev.Prefer)
+	if !ok {
+		return r.idleAnswer(inc), nil
+	}
+	r.emit(LeaseGranted{Stamp: r.stamp(), Task: t.taskID(), Token: r.token + 1, Incarnation: inc.id, Slot: ev.Slot})
+	return r.grantOf(t), nil
+}
+
+// pick finds the next task of a pool: the same split's next step when the
+// worker has a preference and the pool serves it, else first in, first out.
+func (r *Run) pick(p *poolState, prefer string) (ref, bool) {
+	if prefer != "" && len(prefer) <= 256 {
+		for _, n := range p.def.nodes {
+			parent, i, ok := splitPlace(n, rootID+"-"+prefer)
+			if !ok {
+				continue
+			}
+			if g := r.groups[groupKey{n.index, parent}]; g != nil && i < g.width && (ref{g, i}).leasable(r.now) {
+				return ref{g, i}, true
+			}
+		}
+	}
+	return p.queue.take(r.now)
+}
+
+func (r *Run) applyLeaseGranted(rec LeaseGranted) error {
+	t, err := r.find(rec.Task)
+	if err != nil {
+		return err
+	}
+	inc, err := r.alive(rec.Incarnation)
+	if err != nil {
+		return err
+	}
+	_, busy := inc.slots[rec.Slot]
+	switch {
+	case t.state() != waiting:
+		return fmt.Errorf("task %s/%s is leased while %s", rec.Task.Step, rec.Task.Task, t.state())
+	case rec.Token <= r.token:
+		return fmt.Errorf("token %d after %d", rec.Token, r.token)
+	case busy || rec.Slot < 0 || rec.Slot >= maxSlots:
+		return fmt.Errorf("slot %d of %s cannot take a lease", rec.Slot, inc.id)
+	case t.node().pool != inc.pool.def:
+		return fmt.Errorf("task %s/%s is not of pool %s", rec.Task.Step, rec.Task.Task, inc.pool.def.name)
+	}
+	k := t.open()
+	k.lease = &lease{token: rec.Token, inc: inc, slot: rec.Slot, started: -1, renewed: rec.At}
+	k.notBefore = 0
+	inc.slots[rec.Slot] = t
+	r.token = rec.Token
+	r.leases[rec.Token] = t
+	r.setState(t, leased)
+	delete(inc.pool.idle, inc.worker)
+	r.expires.set(alarm{at: r.expiry(k.lease), token: rec.Token, task: t})
+	return nil
+}
+
+// grantOf describes the task that is leased.
+func (r *Run) grantOf(t ref) Grant {
+	k := t.live()
+	g := Grant{Token: k.lease.token, Task: t.taskID(), Inputs: r.inputs(t), IndexPath: indexPath(t.place())}
+	if t.node().parameters {
+		g.Parameters = true
+		g.ParametersJSON = "{}"
+		if r.parameters != nil {
+			g.ParametersJSON = *r.parameters
+		}
+	}
+	if t.node().bodyStart {
+		index := t.i
+		g.SplitIndex = &index
+	}
+	if lost := k.adoptable(); lost != nil && k.lease.started < 0 {
+		number := lost.number
+		g.AdoptAttempt = &number
+	}
+	return g
+}
+
+// holds returns the task whose lease the caller holds.
+func (r *Run) holds(id TaskID, token uint64, incarnation string) (ref, *lease, error) {
+	t, err := r.find(id)
+	if err != nil {
+		return ref{}, nil, err
+	}
+	k := t.live()
+	if k == nil || k.lease == nil || k.lease.token != token || k.lease.inc.id != incarnation {
+		return ref{}, nil, fmt.Errorf("%w: token %d is not that of %s/%s's lease", ErrStale, token, id.Step, id.Task)
+	}
+	return t, k.lease, nil
+}
+
+// stepRenewed lengthens a lease. A renewal that comes after the lease could
+// have expired, but before it did, is as good as any.
+func (r *Run) stepRenewed(ev Renewed) (Answer, error) {
+	_, l, err := r.holds(ev.Task, ev.Token, ev.Incarnation)
+	if err != nil {
+		return nil, err
+	}
+	l.renewed = r.now
+	l.inc.pool.seen = r.now
+	answer := RenewAnswer{TTL: r.policy.TTL}
+	if r.over() {
+		answer.Cancel = "the run is over: " + r.reason
+	}
+	return answer, nil
+}
+
+// stepReleased takes a task back. Without word that the child is gone the
+// lessee may still write for a while.
+func (r *Run) stepReleased(ev Released) (Answer, error) {
+	_, l, err := r.holds(ev.Task, ev.Token, ev.Incarnation)
+	if err != nil {
+		return nil, err
+	}
+	notBefore := max(r.now, r.expiry(l))
+	if ev.ChildGone {
+		notBefore = r.now + r.lossDelay(l)
+	}
+	r.emit(LeaseEnded{
+		Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, NotBefore: notBefore,
+		Reason: clip("worker " + l.inc.name() + " gave the task back: " + ev.Reason),
+	})
+	return Done{}, nil
+}
+
+func (r *Run) applyLeaseEnded(rec LeaseEnded) error {
+	t, l, err := r.leased(rec.Task, rec.Token)
+	if err != nil {
+		return err
+	}
+	k := t.live()
+	if l.started >= 0 {
+		a := &k.attempts[len(k.attempts)-1]
+		a.outcome, a.ended = attemptLost, rec.At
+		a.failure = &Failure{Class: Infrastructure, Reason: rec.Reason}
+	}
+	r.endLease(k)
+	r.again(t, rec.NotBefore)
+	return nil
+}
+
+// leased returns the task that a token leases.
+func (r *Run) leased(id TaskID, token uint64) (ref, *lease, error) {
+	t, ok := r.leases[token]
+	if !ok || t.taskID() != id {
+		return ref{}, nil, fmt.Errorf("token %d does not lease %s/%s", token, clip(id.Step), clip(id.Task))
+	}
+	return t, t.live().lease, nil
+}
+
+func (r *Run) endLease(k *task) {
+	l := k.lease
+	delete(l.inc.slots, l.slot)
+	delete(r.leases, l.token)
+	k.lease = nil
+}
+
+// again lets a task wait for its next lease.
+func (r *Run) again(t ref, notBefore Millis) {
+	k := t.open()
+	k.notBefore = notBefore
+	r.setState(t, waiting)
+	if notBefore > r.now {
+		r.delays.set(alarm{at: notBefore, token: r.token, task: t})
+		return
+	}
+	r.pools[t.node().pool.index].queue.putRetried(t)
+}
+
+// promote moves tasks whose delay has ended into the queues. Not recorded: it
+// follows from the records and the clock.
+func (r *Run) promote() {
+	for {
+		a, ok := r.delays.due(r.now)
+		if !ok {
+			return
+		}
+		if a.task.leasable(r.now) {
+			r.pools[a.task.node().pool.index].queue.putRetried(a.task)
+		}
+	}
+}
+
+// expire ends the leases that were not renewed. An alarm is set once per
+// lease and moved on when it rings too early, so a renewal costs nothing.
+func (r *Run) expire() {
+	if r.now < r.quietUntil {
+		return
+	}
+	for {
+		a, ok := r.expires.due(r.now)
+		if !ok {
+			return
+		}
+		t, live := r.leases[a.token]
+		if !live {
+			continue
+		}
+		l := t.live().lease
+		if at := r.expiry(l); at > r.now {
+			r.expires.set(alarm{at: at, token: a.token, task: t})
+			continue
+		}
+		r.emit(LeaseEnded{
+			Stamp: r.stamp(), Task: t.taskID(), Token: l.token, NotBefore: r.now + r.lossDelay(l),
+			Reason: fmt.Sprintf("worker %s lost: no renewal for %s", l.inc.name(), seconds(r.now-l.renewed)),
+		})
+	}
+}

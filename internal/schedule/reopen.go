@@ -1,0 +1,40 @@
+package schedule
+
+import "fmt"
+
+// reopen takes `:retry`: failed tasks go on with their next attempt and a
+// fresh budget. When one cannot, the run stays as it is and the reason is
+// returned: re-opening would only fail again, later.
+func (r *Run) reopen(why string) (refused string) {
+	for _, t := range r.stopped {
+		k := t.live()
+		if p := r.next(t.node(), len(k.attempts), len(k.attempts), 0, 0); p.giveUp {
+			id := t.taskID()
+			return fmt.Sprintf("the run cannot be retried, task %s/%s has no attempt left: %s", id.Step, id.Task, p.why)
+		}
+	}
+	r.emit(RunReopened{Stamp: r.stamp(), Reason: why})
+	if r.complete() {
+		r.end(RunSucceeded, "")
+	}
+	return ""
+}
+
+func (r *Run) applyRunReopened() error {
+	if !r.over() {
+		return fmt.Errorf("run is %s and cannot be re-opened", r.state)
+	}
+	r.state, r.reason, r.endedAt, r.closed = RunRunning, "", 0, false
+	for _, p := range r.pools {
+		p.exit = -1
+		p.runnableSince = r.now
+		clear(p.idle)
+	}
+	for _, t := range r.stopped {
+		k := t.live()
+		k.base, k.verdict = len(k.attempts), ""
+		r.again(t, 0)
+	}
+	r.stopped = nil
+	return nil
+}
