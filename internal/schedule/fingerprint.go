@@ -1,0 +1,89 @@
+package schedule
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Fingerprint is a digest of everything durable: two runs with the same
+// records have the same one. What may be forgotten (renewals, idle workers,
+// the order of the queues) is not in it.
+func (r *Run) Fingerprint() uint64 {
+	h := fnv.New64a()
+	r.dump(h)
+	return h.Sum64()
+}
+
+// Dump is the durable state as text, for the message of a test that found two
+// fingerprints to differ.
+func (r *Run) Dump() string {
+	var b strings.Builder
+	r.dump(&b)
+	return b.String()
+}
+
+func (r *Run) dump(w io.Writer) {
+	if r.graph == nil {
+		return
+	}
+	parameters := "-"
+	if r.parameters != nil {
+		parameters = *r.parameters
+	}
+	fmt.Fprintf(w, "run %s %s %q %s %q opened=%d ended=%d closed=%t token=%d\n",
+		r.id, r.sha256, parameters, r.state, r.reason, r.openedAt, r.endedAt, r.closed, r.token)
+	for i, s := range r.steps {
+		fmt.Fprintf(w, "step %s made=%d counts=%v fanned=%d closed=%t\n", r.graph.nodes[i].name, s.made, s.counts, s.fanned, s.closed)
+	}
+	for _, p := range r.pools {
+		fmt.Fprintf(w, "pool %s counts=%v exit=%d gate=%q/%d since=%d\n", p.def.name, p.counts, p.exit, p.gatePod, p.gateIndex, p.runnableSince)
+		for _, i := range slices.Sorted(maps.Keys(p.workers)) {
+			wk := p.workers[i]
+			fmt.Fprintf(w, " worker %d index=%d uid=%q alive=%d\n", i, wk.retryIndex, wk.podUID, len(wk.incarnations))
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.incarnations)) {
+		inc := r.incarnations[id]
+		fmt.Fprintf(w, "incarnation %s %s index=%d gone=%q\n", id, inc.name(), inc.retryIndex, inc.gone)
+		for _, slot := range slices.Sorted(maps.Keys(inc.slots)) {
+			fmt.Fprintf(w, " slot %d %s\n", slot, inc.slots[slot].taskID())
+		}
+	}
+	for _, g := range r.order {
+		fmt.Fprintf(w, "group %s %q width=%d arrived=%v\n", g.node.name, g.parent, g.width, g.arrived)
+		for i := range g.width {
+			r.dumpTask(w, ref{g, i})
+		}
+	}
+	for _, t := range r.stopped {
+		fmt.Fprintf(w, "stopped %s\n", t.taskID())
+	}
+}
+
+func (r *Run) dumpTask(w io.Writer, t ref) {
+	fmt.Fprintf(w, " %d %s", t.i, t.state())
+	if k := t.live(); k != nil {
+		fmt.Fprintf(w, " notBefore=%d base=%d verdict=%q", k.notBefore, k.base, k.verdict)
+		if k.lease != nil {
+			fmt.Fprintf(w, " token=%d inc=%s slot=%d started=%d", k.lease.token, k.lease.inc.id, k.lease.slot, k.lease.started)
+		}
+		for _, a := range k.attempts {
+			fmt.Fprintf(w, " [%d %s adopted=%t worker=%d/%d token=%d %d-%d retry=%t", a.number, a.outcome, a.adopted, a.worker, a.reporter, a.token, a.started, a.ended, a.retry)
+			if a.failure != nil {
+				code := -1
+				if a.failure.ExitCode != nil {
+					code = *a.failure.ExitCode
+				}
+				fmt.Fprintf(w, " %s %q %d", a.failure.Class, a.failure.Reason, code)
+			}
+			fmt.Fprint(w, "]")
+		}
+	} else if t.state() == succeeded {
+		fmt.Fprintf(w, " %+v", t.g.done[t.i])
+	}
+	fmt.Fprintln(w)
+}
