@@ -131,6 +131,9 @@ func (in *Input) take(name string, raw json.RawMessage) error {
 		if err != nil {
 			return err
 		}
+		if value == DefaultMark {
+			return nil
+		}
 		in.Parameters[name] = value
 	}
 	return nil
