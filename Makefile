@@ -1,0 +1,172 @@
+# Everything that is made stays in this folder: bin, .venv*, .cache. The only
+# other places touched are Go's and pip's own caches.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+MAKEFLAGS += --no-builtin-rules
+
+# One set of tags for tests and programs, so that what is tested is what is
+# shipped. Without them the launcher doubles in size (grpc's tracing pulls in
+# html/template, after which the linker can drop no method).
+TAGS := grpcnotrace,disable_grpc_modules
+# A checkout that git refuses to read (another owner, no git) is built without
+# its revision.
+VCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
+export GOFLAGS := -tags=$(TAGS) -buildvcs=$(VCS)
+export CGO_ENABLED := 0
+
+CACHE := $(CURDIR)/.cache
+TOOLS := $(CACHE)/bin
+export BUF_CACHE_DIR := $(CACHE)/buf
+export STATICCHECK_CACHE := $(CACHE)/staticcheck
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+export PYTHONDONTWRITEBYTECODE := 1
+export PATH := $(TOOLS):$(PATH)
+
+PYTHON ?= python3
+RELEASE := -trimpath -ldflags "-s -w"
+GO_SOURCES := go.mod go.sum $(shell find cmd internal python proto -name '*.go' -o -path python/metaflow_extensions -prune -o -name '*.proto') \
+              $(shell find python/metaflow_extensions -name '*.py')
+PY_SOURCES := $(wildcard python/pyproject.toml) $(shell find python -name '*.py' -not -path '*/tests/*' -not -path 'python/build/*')
+PACKAGES ?= ./...
+# The revision against which a change of the protocol may not break the wire.
+BASE ?= $(shell git rev-parse -q --verify origin/main 2>/dev/null || git rev-parse -q --verify HEAD~1 2>/dev/null)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+##### programs
+
+.PHONY: build
+build: bin/launcher bin/driver ## Build bin/launcher and bin/driver
+
+bin/launcher: $(GO_SOURCES)
+	go build $(RELEASE) -o $@ ./cmd/launcher
+
+bin/driver: $(GO_SOURCES)
+	go build $(RELEASE) -o $@ ./cmd/driver
+
+# Programs with failpoints compiled in, for the kill tests alone.
+.PHONY: build-failpoints
+build-failpoints:
+	go build -tags=$(TAGS),failpoints -trimpath -o .cache/failpoints/ ./cmd/launcher ./cmd/driver
+
+.PHONY: demo
+demo: build .venv/.ready .venv-client/.ready ## Deploy and run an example on a laptop stack, losing a launcher on the way
+	.venv/bin/python examples/demo.py
+
+##### checks
+
+.PHONY: check
+check: check-go check-proto check-generated check-python ## Everything that reads the code without running a flow
+
+.PHONY: check-go
+check-go: $(TOOLS)/gofumpt $(TOOLS)/staticcheck
+	@echo '== format'; out=$$(gofumpt -l cmd internal python test); test -z "$$out" || { echo "not gofumpt'ed (make fmt):"; echo "$$out"; exit 1; }
+	@echo '== vet'; go vet ./...
+	go vet -tags=$(TAGS),failpoints ./...
+	GOOS=darwin GOARCH=arm64 go vet ./cmd/...
+	@echo '== staticcheck'; staticcheck ./...
+	@echo '== layering, sizes'; go test ./test/layering
+	go mod tidy -diff
+
+.PHONY: check-proto
+check-proto: $(TOOLS)/buf
+	@echo '== buf lint'; buf lint
+	@echo '== buf breaking'; if [ -n "$(BASE)" ] && git cat-file -e $(BASE):buf.yaml 2>/dev/null; then buf breaking --against '.git#ref=$(BASE)'; \
+	else echo 'no earlier revision to compare with'; fi
+
+.PHONY: check-generated
+check-generated: $(TOOLS)/buf build
+	@echo '== generated files'; rm -rf .cache/generated; mkdir -p .cache/generated
+	buf generate -o .cache/generated
+	diff -r .cache/generated/internal/gen internal/gen || { echo 'stale: make generate'; exit 1; }
+	tools/reference.sh > .cache/generated/reference.md
+	diff .cache/generated/reference.md docs/reference.md || { echo 'stale: make generate'; exit 1; }
+
+.PHONY: check-python
+check-python: .venv/.ready
+	@echo '== ruff'; .venv/bin/ruff check python examples test
+
+.PHONY: generate
+generate: $(TOOLS)/buf build ## Regenerate the protocol's code and docs/reference.md
+	buf generate
+	tools/reference.sh > docs/reference.md
+
+.PHONY: fmt
+fmt: $(TOOLS)/gofumpt $(TOOLS)/buf ## Format the sources
+	gofumpt -w cmd internal python test
+	buf format -w
+
+##### tests
+
+.PHONY: test
+test: test-go test-python test-e2e test-chaos ## Run all tests: Go, Python, flows end to end, kills
+
+.PHONY: test-go
+test-go: venvs $(TOOLS)/versitygw
+	go test $(PACKAGES)
+
+.PHONY: test-python
+test-python: build .venv/.ready
+	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --basetemp=.cache/pytest-python python/tests
+
+.PHONY: test-e2e
+test-e2e: build venvs $(TOOLS)/versitygw
+	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --basetemp=.cache/pytest test/e2e $(ARGS)
+
+.PHONY: test-chaos
+test-chaos: build-failpoints venvs
+	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --basetemp=.cache/pytest-chaos -s test/chaos $(ARGS)
+
+.PHONY: race
+race: venvs $(TOOLS)/versitygw ## Run the Go tests under the race detector
+	CGO_ENABLED=1 go test -race $(PACKAGES)
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## Fuzz every target for a few seconds
+	tools/fuzz-smoke.sh $(FUZZTIME)
+
+# The caller's settings of Metaflow are not the tests' business.
+CLEAN_ENV = env $(foreach v,$(filter METAFLOW_% MILLRACE_% KFP_% KF_PIPELINES_% USERNAME,$(shell env | cut -d= -f1)),-u $(v))
+
+##### what the above stand on
+
+.PHONY: venvs
+venvs: .venv/.ready .venv-client/.ready .venv-kfp/.ready
+
+.venv/.packages: python/requirements.txt
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/pip install -q -r $<
+	touch $@
+
+# Installed, not linked: what the tests use is what a user gets.
+.venv/.ready: .venv/.packages $(PY_SOURCES)
+	.venv/bin/pip install -q --no-deps --no-build-isolation --force-reinstall ./python
+	rm -rf python/build python/*.egg-info
+	touch $@
+
+.venv-client/.ready: python/requirements-client.txt
+	$(PYTHON) -m venv --clear .venv-client
+	.venv-client/bin/pip install -q -r $<
+	touch $@
+
+.venv-kfp/.ready: $(wildcard python/requirements-kfp.txt)
+	$(PYTHON) -m venv --clear .venv-kfp
+	.venv-kfp/bin/pip install -q -r python/requirements-kfp.txt
+	touch $@
+
+TOOL = GOFLAGS= go build -modfile=tools/go.mod -trimpath -ldflags "-s -w" -o $@
+$(TOOLS)/buf: tools/go.mod tools/go.sum
+	$(TOOL) github.com/bufbuild/buf/cmd/buf
+$(TOOLS)/versitygw: tools/go.mod tools/go.sum
+	$(TOOL) github.com/versity/versitygw/cmd/versitygw
+$(TOOLS)/staticcheck: tools/go.mod tools/go.sum
+	$(TOOL) honnef.co/go/tools/cmd/staticcheck
+$(TOOLS)/gofumpt: tools/go.mod tools/go.sum
+	$(TOOL) mvdan.cc/gofumpt
+
+.PHONY: clean
+clean: ## Remove all that was made here
+	rm -rf bin .cache .venv .venv-client .venv-kfp .dev

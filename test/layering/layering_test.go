@@ -1,0 +1,157 @@
+// Package layering holds the rules that no single package can check: who may
+// import whom, what the launcher may link, how long a file may be.
+package layering
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/millrace/millrace/"
+
+// packages maps each package of ours, without the module's path, to what its
+// non-test files import.
+func packages(t *testing.T) map[string][]string {
+	t.Helper()
+	out := goCommand(t, "list", "-json=ImportPath,Imports", module+"...")
+	found := map[string][]string{}
+	decoder := json.NewDecoder(bytes.NewReader(out))
+	for {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return found
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[strings.TrimPrefix(p.ImportPath, module)] = p.Imports
+	}
+}
+
+func goCommand(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return out
+}
+
+// below says whether the package is the folder or lies in it.
+func below(pkg, folder string) bool {
+	return pkg == folder || strings.HasPrefix(pkg, folder+"/")
+}
+
+func anyBelow(pkg string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool { return below(pkg, f) })
+}
+
+// mayImport lists, for folders whose imports are bounded, what of ours they
+// may import; a folder may always import what lies in it.
+var mayImport = map[string][]string{
+	"internal/schedule": {"internal/flowdef"},
+	"internal/flowdef":  {"internal/gen"},
+	"internal/gen":      {},
+
+	"internal/failpoint": {},
+	"internal/setting":   {},
+	"internal/protocol":  {},
+	"internal/buildinfo": {},
+	"internal/objstore":  {},
+	"internal/kfp":       {},
+	"internal/runstore":  {"internal/schedule", "internal/flowdef"},
+	"internal/dispatch":  {"internal/schedule", "internal/flowdef", "internal/runstore", "internal/failpoint"},
+	"internal/compile":   {"internal/flowdef", "internal/executorinput", "internal/buildinfo"},
+	"internal/dev":       {"internal/driver", "internal/metadataservice", "internal/failpoint", "internal/buildinfo"},
+
+	"internal/metadataservice": {},
+
+	// The launcher's stages know the store and nothing of each other.
+	"internal/codepackage":   stageMayImport,
+	"internal/workspace":     stageMayImport,
+	"internal/artifact":      stageMayImport,
+	"internal/tasksocket":    stageMayImport,
+	"internal/supervise":     stageMayImport,
+	"internal/logcapture":    stageMayImport,
+	"internal/metadata":      stageMayImport,
+	"internal/lease":         stageMayImport,
+	"internal/executorinput": stageMayImport,
+
+	"cmd/launcher": {"internal/launcher"},
+	"cmd/driver":   {"internal/driver"},
+}
+
+var stageMayImport = []string{"internal/objstore", "internal/flowdef", "internal/failpoint", "python"}
+
+// mayBeImportedBy lists the only importers of some folders.
+var mayBeImportedBy = map[string][]string{
+	"internal/gen":      {"internal/gen", "internal/rpc", "internal/driverclient", "internal/flowdef"},
+	"internal/launcher": {"cmd/launcher"},
+	"internal/dispatch": {"internal/dispatch", "internal/rpc", "internal/driver"},
+	"python":            {"internal/codepackage"},
+}
+
+func TestLayers(t *testing.T) {
+	for pkg, imports := range packages(t) {
+		for _, path := range imports {
+			imported, ours := strings.CutPrefix(path, module)
+			if !ours {
+				continue
+			}
+			for folder, allowed := range mayImport {
+				if below(pkg, folder) && !below(imported, folder) && !anyBelow(imported, allowed) {
+					t.Errorf("%s imports %s; %s may import %s only", pkg, imported, folder, strings.Join(allowed, ", "))
+				}
+			}
+			for folder, importers := range mayBeImportedBy {
+				if below(imported, folder) && !below(pkg, folder) && !anyBelow(pkg, importers) {
+					t.Errorf("%s imports %s, which only %s may", pkg, imported, strings.Join(importers, ", "))
+				}
+			}
+		}
+	}
+}
+
+// TestCoreIsPure: the scheduler does no I/O and starts no goroutine.
+func TestCoreIsPure(t *testing.T) {
+	for pkg, imports := range packages(t) {
+		if !below(pkg, "internal/schedule") || below(pkg, "internal/schedule/scheduletest") {
+			continue
+		}
+		for _, path := range imports {
+			if slices.Contains([]string{"context", "log/slog", "math/rand", "math/rand/v2", "net", "net/http", "os", "sync"}, path) {
+				t.Errorf("%s imports %s", pkg, path)
+			}
+		}
+	}
+}
+
+// TestCloudSDKs: package open is the door to the adapters, and they are the
+// only importers of cloud SDKs.
+func TestCloudSDKs(t *testing.T) {
+	for pkg, imports := range packages(t) {
+		if below(pkg, "internal/objstore") {
+			continue
+		}
+		for _, path := range imports {
+			for _, sdk := range []string{"github.com/aws/", "cloud.google.com/", "github.com/Azure/"} {
+				if strings.HasPrefix(path, sdk) {
+					t.Errorf("%s imports %s", pkg, path)
+				}
+			}
+		}
+	}
+}
