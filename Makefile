@@ -16,12 +16,12 @@ export GOFLAGS := -tags=$(TAGS) -buildvcs=$(VCS)
 export CGO_ENABLED := 0
 
 CACHE := $(CURDIR)/.cache
-TOOLS := $(CACHE)/bin
+TOOLS := .cache/bin
 export BUF_CACHE_DIR := $(CACHE)/buf
 export STATICCHECK_CACHE := $(CACHE)/staticcheck
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 export PYTHONDONTWRITEBYTECODE := 1
-export PATH := $(TOOLS):$(PATH)
+export PATH := $(CURDIR)/$(TOOLS):$(PATH)
 
 PYTHON ?= python3
 RELEASE := -trimpath -ldflags "-s -w"
