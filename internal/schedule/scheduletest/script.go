@@ -40,7 +40,8 @@ type Script struct {
 // NewScript returns an empty scenario.
 func NewScript() *Script {
 	p := schedule.Default()
-	return &Script{policy: p, leases: map[string]schedule.Grant{}, tries: map[string]int{}}
+	// Not 0: that means "never" in a snapshot.
+	return &Script{policy: p, now: 1000, leases: map[string]schedule.Grant{}, tries: map[string]int{}}
 }
 
 // Run executes the text and returns it with its real trace.
@@ -80,6 +81,7 @@ func (s *Script) command(words []string) ([]string, error) {
 	case "restart":
 		return s.restart()
 	case "state":
+		s.run.SetNow(s.now)
 		return s.state(), nil
 	case "tasks":
 		return s.tasks(), nil
