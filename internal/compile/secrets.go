@@ -14,11 +14,12 @@ type SecretEnv struct {
 }
 
 var (
-	kubeName  = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
-	kubeKey   = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
-	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
-	maxSecret = 100
+	kubeName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+	kubeKey  = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
+	envName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
 )
+
+const maxSecrets = 100
 
 // ParseSecrets reads "secret/key=VARIABLE,...".
 func ParseSecrets(text string) ([]SecretEnv, error) {
@@ -46,8 +47,8 @@ func ParseSecrets(text string) ([]SecretEnv, error) {
 		seen[variable] = true
 		out = append(out, SecretEnv{Secret: secret, Key: key, Variable: variable})
 	}
-	if len(out) > maxSecret {
-		return nil, &ConfigError{"pod secrets", fmt.Sprintf("%d keys, more than %d", len(out), maxSecret)}
+	if len(out) > maxSecrets {
+		return nil, &ConfigError{"pod secrets", fmt.Sprintf("%d keys, more than %d", len(out), maxSecrets)}
 	}
 	return out, nil
 }
