@@ -25,7 +25,7 @@ export PATH := $(CURDIR)/$(TOOLS):$(PATH)
 
 PYTHON ?= python3
 RELEASE := -trimpath -ldflags "-s -w"
-GO_SOURCES := go.mod go.sum $(shell find cmd internal python proto -name '*.go' -o -path python/metaflow_extensions -prune -o -name '*.proto') \
+GO_SOURCES := go.mod go.sum internal/compile/fetch.py $(shell find cmd internal python proto -name '*.go' -o -path python/metaflow_extensions -prune -o -name '*.proto') \
               $(shell find python/metaflow_extensions -name '*.py')
 PY_SOURCES := $(wildcard python/pyproject.toml) $(shell find python -name '*.py' -not -path '*/tests/*' -not -path 'python/build/*')
 PACKAGES ?= ./...
@@ -154,7 +154,7 @@ venvs: .venv/.ready .venv-client/.ready .venv-kfp/.ready
 
 .venv-kfp/.ready: $(wildcard python/requirements-kfp.txt)
 	$(PYTHON) -m venv --clear .venv-kfp
-	.venv-kfp/bin/pip install -q -r python/requirements-kfp.txt
+	.venv-kfp/bin/pip install -q --no-deps -r python/requirements-kfp.txt
 	touch $@
 
 TOOL = GOFLAGS= go build -modfile=tools/go.mod -trimpath -ldflags "-s -w" -o $@
