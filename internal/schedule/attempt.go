@@ -16,14 +16,13 @@ func (r *Run) stepAttemptStarted(ev AttemptStarted) (Answer, error) {
 		return StartAnswer{Attempt: l.started, MaxUserCodeRetries: plan.maxUserCodeRetries}, nil
 	}
 	if r.over() {
-		return Ended{State: r.state, Reason: r.reason, ExitFailed: l.inc.pool.exit == l.inc.worker}, nil
+		return Ended{State: r.state, Reason: r.reason, ExitFailed: l.inc.exits()}, nil
 	}
 	if plan.giveUp {
 		// Only now, not at the loss: this worker could have adopted.
-		worker, p := l.inc.worker, l.inc.pool
 		r.emit(TaskGivenUp{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Reason: plan.why})
-		r.failRun(p, worker, fmt.Sprintf("task %s/%s failed: %s", ev.Task.Step, ev.Task.Task, plan.why))
-		return Ended{State: r.state, Reason: r.reason, ExitFailed: p.exit == worker}, nil
+		r.failRun(l.inc, fmt.Sprintf("task %s/%s failed: %s", ev.Task.Step, ev.Task.Task, plan.why))
+		return Ended{State: r.state, Reason: r.reason, ExitFailed: l.inc.exits()}, nil
 	}
 	r.emit(AttemptBegun{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: plan.number})
 	return StartAnswer{Attempt: plan.number, MaxUserCodeRetries: plan.maxUserCodeRetries}, nil
@@ -107,9 +106,8 @@ func (r *Run) failedBeforeStart(t ref, l *lease, ev Reported) (Answer, error) {
 	plan := r.plan(t.node(), t.live())
 	if ev.Failed.Class == Infrastructure || ev.Failed.Class == CancelledClass || plan.giveUp {
 		reason := clip("worker " + l.inc.name() + " gave the task back: " + ev.Failed.Reason)
-		exit := l.inc.pool.exit == l.inc.worker
 		r.emit(LeaseEnded{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Reason: reason, NotBefore: r.now + r.policy.InfrastructureDelay})
-		return ReportAnswer{Failed: ev.Failed, Retry: !r.over(), ExitFailed: r.over() && exit}, nil
+		return ReportAnswer{Failed: ev.Failed, Retry: !r.over(), ExitFailed: r.over() && l.inc.exits()}, nil
 	}
 	r.emit(AttemptBegun{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: plan.number})
 	ev.Attempt = plan.number
@@ -158,7 +156,6 @@ func (r *Run) fail(t ref, l *lease, ev Reported) Answer {
 	f := *ev.Failed
 	f.Reason = clip(f.Reason)
 	k := t.live()
-	worker, p := l.inc.worker, l.inc.pool
 	rec := AttemptFailed{
 		Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: ev.Attempt, Failure: f, Adopted: ev.Adopted,
 	}
@@ -167,15 +164,15 @@ func (r *Run) fail(t ref, l *lease, ev Reported) Answer {
 	switch {
 	case rec.Retry:
 	case r.over():
-		r.chooseExit(p, worker)
+		r.chooseExit(l.inc)
 	default:
 		reason := fmt.Sprintf("task %s/%s, attempt %d failed: %s", ev.Task.Step, ev.Task.Task, ev.Attempt, f.Reason)
 		if rec.Verdict != "" {
 			reason += " (" + rec.Verdict + ")"
 		}
-		r.failRun(p, worker, reason)
+		r.failRun(l.inc, reason)
 	}
-	return ReportAnswer{Failed: &f, Retry: rec.Retry, ExitFailed: r.over() && p.exit == worker}
+	return ReportAnswer{Failed: &f, Retry: rec.Retry, ExitFailed: r.over() && l.inc.exits()}
 }
 
 func (r *Run) applyAttemptFailed(rec AttemptFailed) error {

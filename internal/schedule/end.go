@@ -12,20 +12,24 @@ func (r *Run) end(state RunState, reason string) {
 
 // failRun ends the run because of a task; the worker that recorded it shows
 // KFP which step failed.
-func (r *Run) failRun(p *poolState, worker int, reason string) {
-	r.chooseExit(p, worker)
+func (r *Run) failRun(inc *incarnation, reason string) {
+	r.chooseExit(inc)
 	r.end(RunFailed, reason)
 }
 
 // chooseExit picks the worker that exits 1 for its pool. `:retry` makes anew
 // only what failed in KFP, so each pool with work left needs one, and one is
 // enough: the first to speak up, in the failing pool the one that recorded the
-// final failure.
-func (r *Run) chooseExit(p *poolState, worker int) {
-	if p.exit < 0 {
-		r.emit(ExitChosen{Stamp: r.stamp(), Pool: p.def.name, Worker: worker})
+// final failure. A process that KFP does not know any more is not chosen: its
+// exit code would be lost, and with it the pool on `:retry`.
+func (r *Run) chooseExit(inc *incarnation) {
+	if inc.pool.exit < 0 && inc.newest() {
+		r.emit(ExitChosen{Stamp: r.stamp(), Pool: inc.pool.def.name, Worker: inc.worker})
 	}
 }
+
+// exits tells whether the incarnation exits 1 when the run is over.
+func (inc *incarnation) exits() bool { return inc.pool.exit == inc.worker }
 
 func (r *Run) applyExitChosen(rec ExitChosen) error {
 	p, err := r.pool(rec.Pool)

@@ -40,10 +40,10 @@ func (r *Run) dump(w io.Writer) {
 		fmt.Fprintf(w, "step %s made=%d counts=%v fanned=%d closed=%t\n", r.graph.nodes[i].name, s.made, s.counts, s.fanned, s.closed)
 	}
 	for _, p := range r.pools {
-		fmt.Fprintf(w, "pool %s counts=%v exit=%d gate=%q/%d since=%d\n", p.def.name, p.counts, p.exit, p.gatePod, p.gateIndex, p.runnableSince)
+		fmt.Fprintf(w, "pool %s counts=%v exit=%d gate=%q/%d since=%d/%d\n", p.def.name, p.counts, p.exit, p.gatePod, p.gateIndex, p.runnableSince, p.dueSince)
 		for _, i := range slices.Sorted(maps.Keys(p.workers)) {
 			wk := p.workers[i]
-			fmt.Fprintf(w, " worker %d index=%d uid=%q alive=%d\n", i, wk.retryIndex, wk.podUID, len(wk.incarnations))
+			fmt.Fprintf(w, " worker %d index=%d uid=%q alive=%d\n", i, wk.newest.retryIndex, wk.newest.podUID, len(wk.incarnations))
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(r.incarnations)) {

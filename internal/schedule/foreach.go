@@ -104,6 +104,9 @@ func (r *Run) tryClose(n *node) {
 	}
 	s.closed = true
 	for _, next := range n.next {
+		if p := r.pools[next.pool.index]; !r.canGrow(p) {
+			p.dueSince = r.now
+		}
 		r.tryClose(next)
 	}
 }

@@ -47,8 +47,8 @@ func (r *Run) stepLeaseAsked(ev LeaseAsked) (Answer, error) {
 		return Drained{Lists: r.lists(p)}, nil
 	}
 	if r.over() {
-		r.chooseExit(p, inc.worker)
-		return Ended{State: r.state, Reason: r.reason, ExitFailed: p.exit == inc.worker}, nil
+		r.chooseExit(inc)
+		return Ended{State: r.state, Reason: r.reason, ExitFailed: inc.exits()}, nil
 	}
 	r.promote()
 	t, ok := r.pick(p, ev.Prefer)
@@ -104,6 +104,7 @@ func (r *Run) applyLeaseGranted(rec LeaseGranted) error {
 	r.leases[rec.Token] = t
 	r.setState(t, leased)
 	delete(inc.pool.idle, inc.worker)
+	inc.pool.seen = max(inc.pool.seen, rec.At)
 	r.expires.set(alarm{at: r.expiry(k.lease), token: rec.Token, task: t})
 	return nil
 }
@@ -204,6 +205,7 @@ func (r *Run) leased(id TaskID, token uint64) (ref, *lease, error) {
 
 func (r *Run) endLease(k *task) {
 	l := k.lease
+	l.inc.pool.seen = max(l.inc.pool.seen, l.renewed)
 	delete(l.inc.slots, l.slot)
 	delete(r.leases, l.token)
 	k.lease = nil

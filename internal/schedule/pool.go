@@ -13,8 +13,10 @@ type poolState struct {
 	// gateIndex is the retry index of the gate's newest pod, -1 before any.
 	gateIndex int
 	gatePod   string
-	// runnableSince is when the pool last came to have waiting tasks.
+	// runnableSince is when the pool last came to have waiting tasks, dueSince
+	// when the steps before it were done: KFP starts it then.
 	runnableSince Millis
+	dueSince      Millis
 
 	// Not durable: idle workers with the moment of their last question, and
 	// the last sign of life of any worker.
@@ -76,8 +78,10 @@ func (r *Run) idleAnswer(inc *incarnation) Answer {
 	if at, ok := r.Deadline(); ok {
 		until = at
 	}
-	if len(inc.slots) > 0 {
-		return Wait{Until: until} // busy in another slot
+	if len(inc.slots) > 0 || !inc.newest() {
+		// Busy in another slot; or a leftover that cannot be relied on, nor
+		// told for sure from what replaced it.
+		return Wait{Until: until}
 	}
 	others := 0
 	for worker, asked := range p.idle {
@@ -160,10 +164,14 @@ func (r *Run) silentSince(p *poolState) (Millis, bool) {
 	if r.state != RunRunning || p.counts[waiting] == 0 || p.counts[leased]+p.counts[running] > 0 {
 		return 0, false
 	}
-	if len(p.workers) == 0 {
-		return p.runnableSince, true
+	if r.canGrow(p) {
+		return 0, false // KFP has not started it yet
 	}
-	return max(p.runnableSince, p.seen), true
+	since := max(p.runnableSince, p.dueSince)
+	if len(p.workers) == 0 {
+		return since, true
+	}
+	return max(since, p.seen), true
 }
 
 // startDeadline is when a silent pool fails the run.

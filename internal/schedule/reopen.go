@@ -27,7 +27,7 @@ func (r *Run) applyRunReopened() error {
 	r.state, r.reason, r.endedAt, r.closed = RunRunning, "", 0, false
 	for _, p := range r.pools {
 		p.exit = -1
-		p.runnableSince = r.now
+		p.runnableSince = max(p.runnableSince, r.now)
 		clear(p.idle)
 	}
 	for _, t := range r.stopped {

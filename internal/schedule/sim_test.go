@@ -2,7 +2,6 @@ package schedule_test
 
 import (
 	"flag"
-	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -56,6 +55,7 @@ func add(total *scheduletest.Stats, s scheduletest.Stats) {
 	total.Stale += s.Stale
 	total.Retried += s.Retried
 	total.UserFailures += s.UserFailures
+	total.Exhausted += s.Exhausted
 }
 
 // BenchmarkSimulatedForeach100k is a foreach of 100,000 splits on 1000 lossy
@@ -73,5 +73,4 @@ func BenchmarkSimulatedForeach100k(b *testing.B) {
 		}
 		b.ReportMetric(float64(sim.Stats.Events), "events")
 	}
-	_ = fmt.Sprint
 }

@@ -96,9 +96,6 @@ func (r *Run) stepRestarted() (Answer, error) {
 	for _, t := range r.leases {
 		t.live().lease.renewed = r.now
 	}
-	for _, p := range r.pools {
-		p.seen = max(p.seen, r.now)
-	}
 	return Done{}, nil
 }
 

@@ -12,9 +12,10 @@ const (
 
 // worker is one iteration of a pool; incarnations come and go in it.
 type worker struct {
-	// retryIndex and podUID are those of the newest incarnation.
-	retryIndex   int
-	podUID       string
+	// newest is what KFP's node of this worker stands for. An older one that
+	// is still alive lives on a node that was cut off: nobody restarts it, and
+	// its exit code counts for nothing.
+	newest       *incarnation
 	incarnations []*incarnation // alive, as far as is known
 }
 
@@ -72,15 +73,15 @@ func (r *Run) stepJoined(ev Joined) (Answer, error) {
 
 	w := pool.workers[ev.Worker]
 	refused := ""
-	if r.over() && (r.closed || w != nil && ev.RetryIndex < w.retryIndex) {
+	if r.over() && (r.closed || w != nil && ev.RetryIndex < w.newest.retryIndex) {
 		refused = r.reopen(fmt.Sprintf("worker %d of %s was made anew by :retry", ev.Worker, pool.def.name))
 	}
 	var dead []*incarnation
-	if w != nil && ev.RetryIndex > w.retryIndex {
+	if w != nil && ev.RetryIndex > w.newest.retryIndex {
 		for _, inc := range w.incarnations {
 			// Only of the pod before is the end known: an older one of
 			// another uid vanished, and may be cut off rather than dead.
-			if inc.podUID == w.podUID && inc.retryIndex == w.retryIndex {
+			if inc.podUID == w.newest.podUID && inc.retryIndex == w.newest.retryIndex {
 				dead = append(dead, inc)
 			}
 		}
@@ -124,7 +125,7 @@ func (r *Run) applyWorkerJoined(rec WorkerJoined) error {
 		w = &worker{}
 		pool.workers[rec.Worker] = w
 	}
-	w.retryIndex, w.podUID = rec.RetryIndex, rec.PodUID
+	w.newest = inc
 	w.incarnations = append(w.incarnations, inc)
 	pool.seen = max(pool.seen, rec.At)
 	return nil
@@ -180,6 +181,9 @@ func (r *Run) applyIncarnationGone(rec IncarnationGone) error {
 	}
 	return nil
 }
+
+// newest tells whether the incarnation is the one that KFP knows.
+func (inc *incarnation) newest() bool { return inc.pool.workers[inc.worker].newest == inc }
 
 // name is the worker as people see it.
 func (inc *incarnation) name() string { return fmt.Sprintf("%s/%d", inc.pool.def.name, inc.worker) }

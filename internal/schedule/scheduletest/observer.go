@@ -120,6 +120,9 @@ func (s *Sim) checkDrained() {
 }
 
 func (s *Sim) finalChecks() {
+	if s.Stats.Exhausted > 0 {
+		return
+	}
 	state := s.run.Snapshot().Run
 	if state.State != schedule.RunSucceeded {
 		s.fail("the run ended as %s: %s", state.State, state.Reason)

@@ -18,6 +18,8 @@ type pod struct {
 	// dead: no process is left. cutOff: its messages reach nobody until then.
 	dead   bool
 	cutOff schedule.Millis
+	// replaced: KFP has given the pod up and makes another.
+	replaced bool
 	// done and succeeded are KFP's view.
 	done, succeeded bool
 	// work is what it does at the moment; a callback of older work is void.
@@ -313,17 +315,19 @@ func (s *Sim) mishap(p *pod) {
 }
 
 func (s *Sim) kill(p *pod, vanish, zombie bool) {
-	if p.dead || p.done || p.node.pods[p.worker] != p {
+	if p.dead || p.done || p.replaced || p.node.pods[p.worker] != p {
 		return
 	}
 	switch {
 	case zombie:
 		// The process lives on, cut off, and comes back some day.
 		s.Stats.Zombies++
+		p.replaced = true
 		p.cutOff = s.now + s.between(60_000, 1_000_000)
 		s.vanished(p)
 	case vanish:
 		s.Stats.Vanished++
+		p.replaced = true
 		s.die(p)
 		s.vanished(p)
 	default:
