@@ -87,7 +87,7 @@ check-generated: $(TOOLS)/buf build
 
 .PHONY: check-python
 check-python: .venv/.ready
-	@echo '== ruff'; .venv/bin/ruff check python examples test
+	@echo '== ruff'; .venv/bin/ruff check -q --output-format=concise python examples test
 
 .PHONY: generate
 generate: $(TOOLS)/buf build ## Regenerate the protocol's code and docs/reference.md

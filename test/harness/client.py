@@ -1,0 +1,100 @@
+"""The stock client, in a virtualenv that has nothing of ours, and comparing
+what it reads of two runs."""
+
+import json
+import pathlib
+import subprocess
+from typing import Any
+
+from .paths import CLIENT_PYTHON, PYTHON
+from .stack import Run, Stack, flow_name
+
+HERE = pathlib.Path(__file__).parent
+
+# System tags that name the orchestrator and the identity it runs under.
+ORCHESTRATOR_TAGS = ("runtime:", "user:", "production:")
+
+
+def python(code: str, environment: dict[str, str], *args: str, cwd: pathlib.Path) -> str:
+    """Runs a few lines in the client's virtualenv."""
+    done = subprocess.run([str(CLIENT_PYTHON), "-c", code, *args], env=environment, cwd=cwd, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def dump(pathspec: str, environment: dict[str, str], cwd: pathlib.Path) -> dict[str, Any]:
+    done = subprocess.run([str(CLIENT_PYTHON), str(HERE / "client_dump.py"), pathspec], env=environment, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"the stock client could not read {pathspec}:\n{done.stderr}"
+    return json.loads(done.stdout)
+
+
+def read(run: Run) -> dict[str, Any]:
+    """All that the client knows of a run on the stack."""
+    return dump(run.pathspec, client_environment(run.stack), run.stack.folder)
+
+
+def client_environment(stack: Stack) -> dict[str, str]:
+    return {k: v for k, v in stack.environment.items() if not k.startswith("MILLRACE_")} | {"PATH": f"{CLIENT_PYTHON.parent}:/usr/bin:/bin"}
+
+
+def plain_run(script: pathlib.Path, folder: pathlib.Path, stack: Stack, *args: str, top: tuple[str, ...] = (), check: bool = True) -> dict[str, Any]:
+    """The same flow by Metaflow's own `run`, on files, and what the client knows of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {k: v for k, v in stack.user.items() if not k.startswith(("MILLRACE_", "AWS_"))} | {
+        "METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_DEFAULT_METADATA": "local", "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder)}
+    file = folder / "run-id"
+    done = subprocess.run([str(PYTHON), str(script), "--no-pylint", *top, "run", "--run-id-file", str(file), *args],
+                          env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 or not check, done.stdout + done.stderr
+    return dump(f"{flow_name(script)}/{file.read_text().strip()}", environment, folder)
+
+
+def normal(run: dict[str, Any]) -> dict[str, Any]:
+    """A run without what differs by workspace: ids, and the flow file's path
+    in _graph_info. Tasks are named by their place in the graph."""
+    place = {f"{step}/{t['id']}": f"{step}[{t['path']}]" for step, tasks in run["steps"].items() for t in tasks}
+    steps = {}
+    for step, tasks in run["steps"].items():
+        steps[step] = {place[f"{step}/{t['id']}"]: {
+            "stack": t["stack"],
+            "artifacts": {n: a["value"] for n, a in t["artifacts"].items()},
+            "shas": {n: a["sha"] for n, a in t["artifacts"].items() if n not in ("_graph_info", "_exception")},
+            "finished": t["finished"], "successful": t["successful"], "exception": t["exception"], "attempt": t["attempt"],
+            "parents": sorted(place[p] for p in t["parents"]),
+            "logs": [{stream: lines(log[stream]) for stream in log} for log in t["logs"]],
+            "tags": t["tags"],
+        } for t in tasks}
+    return {
+        "finished": run["finished"], "successful": run["successful"], "tags": run["tags"],
+        "end": place[run["end"]] if run["end"] else None,
+        "system_tags": [t for t in run["system_tags"] if not t.startswith(ORCHESTRATOR_TAGS)],
+        "steps": steps,
+    }
+
+
+def lines(log: str) -> list[str]:
+    """A log without the frames of its tracebacks, which name files."""
+    kept, inside = [], False
+    for line in log.splitlines():
+        if inside and line.startswith(" "):
+            continue
+        inside = line.startswith("Traceback (")
+        kept.append(line)
+    return kept
+
+
+def same(ours: dict[str, Any], plain: dict[str, Any]) -> None:
+    """Asserts that two dumps agree in everything that should."""
+    differences = list(_differences("run", normal(ours), normal(plain)))
+    assert not differences, "the run differs from a plain one:\n" + "\n".join(differences[:40])
+
+
+def _differences(place: str, a: Any, b: Any):
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted(a.keys() | b.keys()):
+            if key not in a or key not in b:
+                yield f"{place}.{key}: only in {'ours' if key in a else 'plain'}: {str(a.get(key, b.get(key)))[:300]}"
+            else:
+                yield from _differences(f"{place}.{key}", a[key], b[key])
+    elif a != b:
+        yield f"{place}: ours {str(a)[:400]} plain {str(b)[:400]}"

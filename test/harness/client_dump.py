@@ -1,0 +1,81 @@
+"""Prints all that the stock client knows of a run, as JSON.
+
+Runs in a virtualenv that has Metaflow and nothing of ours:
+    client_dump.py Flow/run
+"""
+
+import json
+import sys
+
+from metaflow import Run, metaflow_version, namespace
+from metaflow.tuple_util import ForeachFrame  # pickled as __main__.ForeachFrame
+
+
+def shown(value):
+    """A value as text that is equal when the values are."""
+    if isinstance(value, dict):
+        return {"dict": sorted(([shown(k), shown(v)] for k, v in value.items()), key=repr)}
+    if isinstance(value, ForeachFrame):
+        return {"frame": [shown(part) for part in value]}
+    if isinstance(value, (list, tuple)):
+        return {type(value).__name__: [shown(part) for part in value]}
+    return {type(value).__name__: repr(value)}
+
+
+def exception(value):
+    return None if value is None else [getattr(value, "type", type(value).__name__), str(getattr(value, "exception", value))]
+
+
+def artifact(item):
+    if item.id == "_exception":
+        return exception(item.data)
+    if item.id == "_graph_info":
+        return None  # holds the flow file's path and the list of extensions
+    return shown(item.data)
+
+
+def artifacts(t):
+    """Those that start with _ too, which iteration hides."""
+    rows = t._metaflow.metadata.get_object("task", "artifact", {}, t._attempt, *t.path_components)
+    items = [t[row["name"]] for row in rows]
+    return {item.id: {"sha": item.sha, "value": artifact(item)} for item in items}
+
+
+def task(t):
+    metadata = {}
+    for row in sorted(t.metadata, key=lambda row: row.created_at):
+        metadata.setdefault(row.name, row.value)
+    last = max((int(row.value) for row in t.metadata if row.name == "attempt"), default=0)
+    return {
+        "id": t.id,
+        "path": metadata.get("foreach-execution-path", ""),
+        "stack": metadata.get("foreach-stack"),
+        "metadata": sorted({row.name for row in t.metadata}),
+        "artifacts": artifacts(t),
+        "finished": t.finished,
+        "successful": t.successful,
+        "exception": exception(t.exception),
+        "attempt": t.current_attempt,
+        "parents": sorted(p.path_components[2] + "/" + p.path_components[3] for p in t.parent_tasks) if t.path_components[2] != "_parameters" else [],
+        "logs": [{"stdout": attempt.stdout, "stderr": attempt.stderr} for attempt in (type(t)(t.pathspec, attempt=n) for n in range(last + 1))],
+        "tags": sorted(t.user_tags),
+    }
+
+
+def main():
+    namespace(None)
+    run = Run(sys.argv[1])
+    json.dump({
+        "client": metaflow_version.get_version(),
+        "id": run.id,
+        "finished": run.finished,
+        "successful": run.successful,
+        "tags": sorted(run.user_tags),
+        "system_tags": sorted(run.system_tags),
+        "end": None if run.end_task is None else run.end_task.pathspec.split("/", 2)[2],
+        "steps": {s.id: [task(t) for t in s] for s in [*run.steps(), run["_parameters"]]},
+    }, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

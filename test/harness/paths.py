@@ -1,0 +1,12 @@
+"""Where things are in the repository."""
+
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = ROOT / "bin"
+FAILPOINT_BIN = ROOT / ".cache" / "failpoints"
+TOOLS = ROOT / ".cache" / "bin"
+PYTHON = ROOT / ".venv" / "bin" / "python"
+CLIENT_PYTHON = ROOT / ".venv-client" / "bin" / "python"
+EXAMPLES = ROOT / "examples"
+FLOWS = ROOT / "test" / "e2e" / "flows"
