@@ -49,6 +49,12 @@ func NewRoot(env *Env) *cobra.Command {
 	root.AddCommand(
 	// One line per verb; each lives in cmd_<verb>.go.
 		newDevCommand(env),
+		newCompileCommand(env),
+		newDeployCommand(env),
+		newTriggerCommand(env),
+		newStatusCommand(env),
+		newTerminateCommand(env),
+		newRetryCommand(env),
 	)
 	return root
 }

@@ -64,9 +64,9 @@ type VersionReference struct {
 	VersionID  string `json:"pipeline_version_id"`
 }
 
-// RuntimeConfig holds a run's inputs.
+// RuntimeConfig holds a run's root inputs, each as JSON of its type.
 type RuntimeConfig struct {
-	Parameters map[string]string `json:"parameters,omitempty"`
+	Parameters map[string]json.RawMessage `json:"parameters,omitempty"`
 }
 
 // Run is a run as KFP sees it.
