@@ -107,6 +107,7 @@ test: test-go test-python test-e2e test-chaos ## Run all tests: Go, Python, flow
 .PHONY: test-go
 test-go: venvs $(TOOLS)/versitygw
 	go test $(PACKAGES)
+	go test -tags=$(TAGS),failpoints ./internal/failpoint
 
 .PHONY: test-python
 test-python: build .venv/.ready

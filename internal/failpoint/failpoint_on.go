@@ -9,15 +9,18 @@
 //	error       return an error that names the point
 //	stall:2s    sleep
 //
-// A name may be followed by "?p" instead of @n, a probability in percent,
-// drawn from MILLRACE_FAILPOINT_SEED and the pid. MILLRACE_FAILPOINT_LOG
+// An action may be followed by "?p" instead of @n, a probability in percent,
+// drawn from MILLRACE_FAILPOINT_SEED and the pid, or by "^n": at the n-th hit
+// of all processes that share the log. MILLRACE_FAILPOINT_LOG
 // names a file to which every hit appends "name action pid" ("-" when nothing
 // was done), in one write, before the action is carried out.
 package failpoint
 
 import (
+	"bytes"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -34,6 +37,7 @@ type rule struct {
 	action      string
 	first, last int
 	percent     int
+	shared      int
 }
 
 type table struct {
@@ -77,6 +81,14 @@ func parse(item string) (Name, rule, error) {
 		r.action, r.percent = before, p
 		return Name(name), r, nil
 	}
+	if before, after, found := strings.Cut(action, "^"); found {
+		n, err := strconv.Atoi(after)
+		if err != nil {
+			return "", rule{}, fmt.Errorf("%q: %w", item, err)
+		}
+		r.action, r.shared = before, n
+		return Name(name), r, nil
+	}
 	if before, after, found := strings.Cut(action, "*"); found {
 		n, err := strconv.Atoi(after)
 		if err != nil {
@@ -101,14 +113,16 @@ func Hit(name Name) error {
 	t := load()
 	t.mu.Lock()
 	t.hits[name]++
-	action := "-"
-	for _, r := range t.rules[name] {
-		if r.percent > 0 && t.rng.IntN(100) < r.percent || r.percent == 0 && t.hits[name] >= r.first && t.hits[name] <= r.last {
-			action = r.action
+	action := t.record(name, func(shared int) string {
+		action := "-"
+		for _, r := range t.rules[name] {
+			if r.holds(t.hits[name], shared, t.rng) {
+				action = r.action
+			}
 		}
-	}
+		return action
+	})
 	t.mu.Unlock()
-	t.record(name, action)
 	switch {
 	case action == "kill":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -123,14 +137,39 @@ func Hit(name Name) error {
 	return nil
 }
 
-func (t *table) record(name Name, action string) {
-	if t.log == "" {
-		return
+// holds says whether the rule applies to the hit of that number of this
+// process and of that number of all processes.
+func (r rule) holds(own, shared int, rng *rand.Rand) bool {
+	switch {
+	case r.percent > 0:
+		return rng.IntN(100) < r.percent
+	case r.shared > 0:
+		return shared == r.shared
+	default:
+		return own >= r.first && own <= r.last
 	}
-	f, err := os.OpenFile(t.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+}
+
+// record asks what to do at this hit, given its number over all processes, and
+// appends it to the log. The file is locked in between, so that two processes
+// never hold the same number.
+func (t *table) record(name Name, choose func(shared int) string) string {
+	if t.log == "" {
+		return choose(0)
+	}
+	f, err := os.OpenFile(t.log, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return
+		return choose(0)
 	}
 	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return choose(0)
+	}
+	before, err := io.ReadAll(f)
+	if err != nil {
+		return choose(0)
+	}
+	action := choose(bytes.Count(before, []byte(string(name)+" ")) + 1)
 	fmt.Fprintf(f, "%s %s %d\n", name, action, os.Getpid())
+	return action
 }
