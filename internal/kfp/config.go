@@ -46,7 +46,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.URL == "" {
 		return nil, errors.New("the URL of Kubeflow Pipelines is missing: set --kfp-url or METAFLOW_KUBEFLOW_PIPELINES_URL")
 	}
-	base := strings.TrimRight(cfg.URL, "/")
+	base := cfg.URL
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
 	}
@@ -57,7 +57,7 @@ func New(cfg Config) (*Client, error) {
 	if u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("the URL of Kubeflow Pipelines, %q, has a query; give the address alone", cfg.URL)
 	}
-	c := &Client{cfg: cfg, base: base, http: cfg.HTTP}
+	c := &Client{cfg: cfg, base: strings.TrimRight(base, "/"), http: cfg.HTTP}
 	if c.http == nil {
 		c.http = &http.Client{
 			Timeout: 2 * time.Minute,

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 )
 
 // Healthz asks the server for its version.
@@ -96,8 +95,8 @@ func (c *Client) UploadVersion(ctx context.Context, pipelineID, name, descriptio
 	return out, nil
 }
 
-// Versions lists a pipeline's versions, newest first. Their specs are left
-// out by nobody's promise: ask Version for it.
+// Versions lists a pipeline's versions, newest first. A server may leave their
+// specs out: ask Version for one.
 func (c *Client) Versions(ctx context.Context, pipelineID string) ([]Version, error) {
 	var all []Version
 	query := url.Values{"page_size": {"100"}, "sort_by": {"created_at desc"}}
@@ -142,5 +141,5 @@ func (c *Client) DeletePipeline(ctx context.Context, pipelineID string) error {
 
 // PageURL is where people see a run.
 func (c *Client) PageURL(kind, id string) string {
-	return strings.TrimSuffix(c.base, "/") + "/#/" + kind + "/details/" + id
+	return c.base + "/#/" + kind + "/details/" + id
 }
