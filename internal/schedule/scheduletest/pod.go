@@ -196,6 +196,13 @@ func (s *Sim) childEnds(p *pod, g schedule.Grant, attempt int) {
 		s.after(1000, func() { s.childEnds(p, g, attempt) })
 		return
 	}
+	if s.chance(s.cfg.Release) {
+		p.work++
+		p.lease = nil // its renewals end; the writer does not
+		s.call(p, schedule.Released{Incarnation: p.incarnation, Task: g.Task, Token: g.Token, Reason: "no space left"},
+			func(schedule.Answer, error) { s.ask(p) })
+		return
+	}
 	for _, w := range s.writes[g.Task] {
 		if w.attempt > attempt && g.Task.Task != "params" {
 			s.fail("worker %s writes attempt %d of %v after %d was begun", p.name(), attempt, g.Task, w.attempt)
