@@ -62,16 +62,8 @@ def start(environment: dict) -> tuple[subprocess.Popen, dict]:
 
 def launchers(step: str) -> list[int]:
     """The launchers that serve a step of the demo, by their command lines."""
-    listing = subprocess.run(["ps", "-axww", "-o", "pid=,args="], stdout=subprocess.PIPE, text=True).stdout if not pathlib.Path("/proc/self").exists() else "\n".join(
-        f"{p.name} {_arguments(p)}" for p in pathlib.Path("/proc").iterdir() if p.name.isdigit())
+    listing = subprocess.run(["ps", "-axww", "-o", "pid=,args="], stdout=subprocess.PIPE, text=True, check=True).stdout
     return [int(line.split()[0]) for line in listing.splitlines() if f" run --step {step} " in line and str(HOME) in line]
-
-
-def _arguments(process: pathlib.Path) -> str:
-    try:
-        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def follow(environment: dict, run_id: str) -> None:
@@ -101,7 +93,7 @@ def follow(environment: dict, run_id: str) -> None:
 def main() -> None:
     # Only what a shell has: no setting of the caller's Metaflow.
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "MILLRACE_", "KFP_", "KF_PIPELINES_", "AWS_"))}
-    plain |= {"METAFLOW_HOME": str(HOME / "metaflow"), "METAFLOW_USER": os.environ.get("USER", "demo"), "MILLRACE_DRIVER_BIN": str(DRIVER), "PYTHONUNBUFFERED": "1"}
+    plain |= {"METAFLOW_HOME": str(HOME / "metaflow"), "METAFLOW_USER": os.environ.get("USER", "demo"), "MILLRACE_DRIVER_BIN": str(DRIVER)}
     say("starting the laptop stack: driver dev --home .dev/demo")
     stack, environment = start(plain)
     try:
