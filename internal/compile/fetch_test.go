@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -30,31 +31,42 @@ const payload = "#!/bin/sh\necho \"args:$*\"\necho \"token:$MILLRACE_TOKEN\"\nls
 
 type fetchServer struct {
 	*httptest.Server
-	pin      string
-	answers  []int // status of the first requests; then 200
-	body     string
+	pin string
+
+	mu       sync.Mutex
 	requests []*http.Request
 }
 
-func newFetchServer(t *testing.T, tls bool) *fetchServer {
+// hangUp as an answer ends the connection in the middle of the body, evil
+// sends other bytes.
+const (
+	hangUp = -1
+	evil   = -2
+)
+
+// newFetchServer answers the first requests as told, all others well.
+func newFetchServer(t *testing.T, tls bool, answers ...int) *fetchServer {
 	sum := sha256.Sum256([]byte(payload))
-	s := &fetchServer{pin: hex.EncodeToString(sum[:]), body: payload}
+	s := &fetchServer{pin: hex.EncodeToString(sum[:])}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		n := len(s.requests)
 		s.requests = append(s.requests, r)
-		if len(s.answers) > 0 {
-			status := s.answers[0]
-			s.answers = s.answers[1:]
-			switch status {
-			case -1: // hang up in the middle
-				w.Header().Set("Content-Length", fmt.Sprint(len(s.body)))
-				_, _ = w.Write([]byte(s.body[:10]))
-				panic(http.ErrAbortHandler)
-			default:
-				http.Error(w, "not now", status)
-			}
+		s.mu.Unlock()
+		if n >= len(answers) {
+			_, _ = w.Write([]byte(payload))
 			return
 		}
-		_, _ = w.Write([]byte(s.body))
+		switch answers[n] {
+		case hangUp:
+			w.Header().Set("Content-Length", fmt.Sprint(len(payload)))
+			_, _ = w.Write([]byte(payload[:10]))
+			panic(http.ErrAbortHandler)
+		case evil:
+			_, _ = w.Write([]byte("#!/bin/sh\necho evil\n"))
+		default:
+			http.Error(w, "not now", answers[n])
+		}
 	}))
 	if tls {
 		s.StartTLS()
@@ -75,10 +87,9 @@ func (s *fetchServer) run(t *testing.T, env ...string) (stdout, stderr string, c
 			t.Skip("no python3")
 		}
 	}
-	c := container{}
 	cfg := fetchConfig()
 	cfg.FetchURL, cfg.Pins = s.URL, map[string]string{"amd64": s.pin, "arm64": s.pin}
-	c = (&compiler{cfg: &cfg}).container("image", "run", "--step", "train")
+	c := (&compiler{cfg: &cfg}).container("image", "run", "--step", "train")
 	cmd := exec.CommandContext(t.Context(), python, append(c.Command[1:], c.Args...)...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "MILLRACE_TOKEN=s3cret", "http_proxy=http://127.0.0.1:1"}, env...)
 	var out, errOut bytes.Buffer
@@ -102,6 +113,8 @@ func TestFetch(t *testing.T) {
 	s := newFetchServer(t, false)
 	stdout, stderr, code := s.run(t)
 	wantLauncher(t, stdout, stderr, code)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.requests) != 1 {
 		t.Fatalf("%d requests, want 1", len(s.requests))
 	}
@@ -116,8 +129,7 @@ func TestFetch(t *testing.T) {
 
 // A driver that is down, or hangs up, is waited for.
 func TestFetchWaits(t *testing.T) {
-	s := newFetchServer(t, false)
-	s.answers = []int{http.StatusServiceUnavailable, -1}
+	s := newFetchServer(t, false, http.StatusServiceUnavailable, hangUp)
 	stdout, stderr, code := s.run(t)
 	wantLauncher(t, stdout, stderr, code)
 	if !strings.Contains(stderr, "again in 1 s") || !strings.Contains(stderr, "again in 2 s") {
@@ -127,8 +139,7 @@ func TestFetchWaits(t *testing.T) {
 
 func TestFetchRefuses(t *testing.T) {
 	for name, status := range map[string]int{"a wrong token": 401, "a launcher the driver does not have": 404} {
-		s := newFetchServer(t, false)
-		s.answers = []int{status}
+		s := newFetchServer(t, false, status)
 		_, stderr, code := s.run(t)
 		if code != 1 || !strings.Contains(stderr, fmt.Sprint(status)) {
 			t.Errorf("%s: exit %d, stderr %s", name, code, stderr)
@@ -138,18 +149,7 @@ func TestFetchRefuses(t *testing.T) {
 
 // Bytes with another digest are never run.
 func TestFetchChecksTheDigest(t *testing.T) {
-	s := newFetchServer(t, false)
-	s.body = "#!/bin/sh\necho evil\n"
-	s.answers = nil
-	calls := 0
-	inner := s.Config.Handler
-	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if calls++; calls == 2 {
-			http.Error(w, "enough", http.StatusForbidden)
-			return
-		}
-		inner.ServeHTTP(w, r)
-	})
+	s := newFetchServer(t, false, evil, http.StatusForbidden)
 	stdout, stderr, code := s.run(t)
 	if code != 1 || stdout != "" || !strings.Contains(stderr, "want "+s.pin) {
 		t.Errorf("exit %d, stdout %q, stderr %s", code, stdout, stderr)

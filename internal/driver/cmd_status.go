@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/internal/driverclient"
-	millracev1 "github.com/millrace/millrace/internal/gen/millrace/v1"
 	"github.com/millrace/millrace/internal/kfp"
 )
 
@@ -83,7 +82,7 @@ func askKFP(ctx context.Context, server *kfpOptions, id string) (*kfp.Run, error
 	return client.Run(ctx, id)
 }
 
-func askDriver(ctx context.Context, control *driverOptions, id string) (*millracev1.GetRunResponse, error) {
+func askDriver(ctx context.Context, control *driverOptions, id string) (*driverclient.RunView, error) {
 	client, err := control.dial()
 	if err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	millracev1 "github.com/millrace/millrace/internal/gen/millrace/v1"
+	"github.com/millrace/millrace/internal/driverclient"
 	"github.com/millrace/millrace/internal/kfp"
 )
 
@@ -51,7 +51,7 @@ func (r *statusReport) takeKFP(run *kfp.Run) {
 	}
 }
 
-func (r *statusReport) takeDriver(known *millracev1.GetRunResponse) {
+func (r *statusReport) takeDriver(known *driverclient.RunView) {
 	run := known.GetRun()
 	r.State = strings.ToLower(strings.TrimPrefix(run.GetState().String(), "RUN_STATE_"))
 	r.Flow = run.GetFlow()

@@ -40,7 +40,7 @@ func TestDeploy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.Unchanged || first.Version.Title() != "20261124T120000.000-aaaa" {
+	if first.Unchanged || first.Version.Title() != "v20261124-120000-000-aaaa" {
 		t.Errorf("first deployment: %+v", first)
 	}
 	again, err := c.Deploy(t.Context(), "my flow", "what", "aaaa", document(1), at.Add(time.Hour))

@@ -52,8 +52,9 @@ func (c *Client) Deploy(ctx context.Context, name, description, digest string, d
 	return &Deployed{Pipeline: *pipeline, Version: *version}, nil
 }
 
-// versionName sorts by time and names the content.
+// versionName sorts by time and names the content. It would do as the name of
+// a Kubernetes object, which a version is on some servers.
 func versionName(now time.Time, digest string) string {
 	now = now.UTC()
-	return fmt.Sprintf("%s.%03d-%s", now.Format("20060102T150405"), now.Nanosecond()/int(time.Millisecond), digest)
+	return fmt.Sprintf("v%s-%03d-%s", now.Format("20060102-150405"), now.Nanosecond()/int(time.Millisecond), digest)
 }
