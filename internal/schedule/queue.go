@@ -97,6 +97,8 @@ func (h *alarms) Pop() any {
 
 func (h *alarms) set(a alarm) { heap.Push(h, a) }
 
+func (h *alarms) drop() { heap.Pop(h) }
+
 // due removes the first alarm whose time has come.
 func (h *alarms) due(now Millis) (alarm, bool) {
 	if len(*h) == 0 || (*h)[0].at > now {

@@ -60,9 +60,21 @@ func TestGoldenRecords(t *testing.T) {
 
 func everyKind() []schedule.Record {
 	return []schedule.Record{
-		schedule.RunOpenedRecord{}, schedule.ParametersGiven{}, schedule.WorkerJoined{}, schedule.IncarnationGone{}, schedule.GateJoined{},
-		schedule.LeaseGranted{}, schedule.LeaseEnded{}, schedule.AttemptBegun{}, schedule.AttemptSucceeded{}, schedule.AttemptFailed{},
-		schedule.TaskGivenUp{}, schedule.RunEnded{}, schedule.ExitChosen{}, schedule.RunClosed{}, schedule.RunReopened{},
+		schedule.RunOpenedRecord{},
+		schedule.ParametersGiven{},
+		schedule.WorkerJoined{},
+		schedule.IncarnationGone{},
+		schedule.GateJoined{},
+		schedule.LeaseGranted{},
+		schedule.LeaseEnded{},
+		schedule.AttemptBegun{},
+		schedule.AttemptSucceeded{},
+		schedule.AttemptFailed{},
+		schedule.TaskGivenUp{},
+		schedule.RunEnded{},
+		schedule.ExitChosen{},
+		schedule.RunClosed{},
+		schedule.RunReopened{},
 	}
 }
 

@@ -111,6 +111,12 @@ func (r *Run) Deadline() (Millis, bool) {
 	if len(r.delays) > 0 {
 		earlier(r.delays[0].at)
 	}
+	for len(r.expires) > 0 {
+		if _, live := r.leases[r.expires[0].token]; live {
+			break
+		}
+		r.expires.drop() // its task has ended long ago
+	}
 	if len(r.expires) > 0 {
 		earlier(max(r.expires[0].at, r.quietUntil))
 	}

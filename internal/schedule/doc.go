@@ -1,0 +1,73 @@
+// Package schedule is the pure core of the driver: which task may run where,
+// and what follows from how it ended. It does no I/O, starts no goroutine and
+// reads no clock: Run.Step takes one event with its time and returns an answer
+// and the records that make the decision durable; Run.Apply rebuilds the same
+// state from the records and decides nothing.
+//
+// # A task's life
+//
+//	           all inputs there
+//	(absent) ───────────────────> waiting <───────────────────────────────┐
+//	                                 │ LeaseAsked: a token                │
+//	                                 v                                    │
+//	                              leased ──── lost or given back ────────>│ costs nothing
+//	                                 │ AttemptStarted: a number           │
+//	                                 v                                    │
+//	                              running ─── lost or given back ────────>│ attempt "lost",
+//	                               │    │                                 │ infrastructure's budget
+//	                Reported: good │    │ Reported: failed                │
+//	                               v    ├── budget left, after a delay ──>│
+//	                        succeeded   v                                 │
+//	                                 failed, cancelled ─── :retry ───────>┘
+//
+// Reported{Adopted} goes from leased straight to an outcome of the attempt
+// that was lost before: the lessee found its DONE in the store.
+//
+// # Tokens, and who may write when
+//
+// A lease is the right to run one task; its token is larger than that of any
+// lease before it, and every call carries it. A task has one lease at most. A
+// launcher trusts its lease for TTL from the moment it sent the last renewal
+// that was answered, and begins no write after; a write begun then may take
+// LongestWrite more. So the task is leased again only TTL + LongestWrite after
+// the last renewal seen here, or at once on proof that nobody is left to
+// write:
+//
+//	the same worker joins with a higher retry index   Argo saw the pod before end
+//	WorkerGone                                        somebody reaped the process
+//	Left, Released{ChildGone}                         the launcher says so itself
+//
+// The same index with a new pod uid is a vanished pod made anew, and no proof.
+// Renewals are not recorded: after a restart every live lease counts as
+// renewed just then.
+//
+// # Attempts
+//
+// A lease is not an attempt: the number is consumed by AttemptStarted. Failures
+// are charged to a budget by class: User to @retry and @catch, Infrastructure
+// (and losses) to the policy's; Final to none, it ends the task. Metaflow knows
+// numbers 0 to 5; retry.go has the arithmetic.
+//
+// # Pools
+//
+// A pool's worker is told to take a task, to wait, to leave (spares enough), or
+// that the pool is drained: no task of it exists unfinished or can still
+// appear. What depends on a pool hangs on its gate, which is told the same.
+// Once drained a pool stays drained: a re-opening touches only what had not
+// succeeded.
+//
+// # A failed run
+//
+// The first final failure is the run's reason. Nothing more is leased, renewals
+// tell running tasks to end, gates exit 1, and one worker of each pool with
+// work left exits 1, again on every restart: in the failing pool the one that
+// recorded the failure. KFP's :retry makes anew exactly those, and a lower
+// retry index (or any join after the exit hook closed the run) re-opens it.
+//
+// # Files
+//
+// event.go, answer.go and record.go are the interface; step.go and apply.go
+// dispatch; graph.go reads the flow; task.go holds the state, compact for what
+// is common (a split that succeeds at once is one byte and 32 more), sparse for
+// what is not; invariants.go says what always holds.
+package schedule
