@@ -17,8 +17,10 @@ type RunView struct {
 	RunID string
 	Flow  string
 	State RunState
-	// Reason is the first failure; of a running run, what is still missing.
-	Reason   string
+	// Reason is the first failure; empty while the run is running.
+	Reason string
+	// Missing is what a running run still lacks, silence first.
+	Missing  string
 	OpenedAt Millis
 	// EndedAt is 0 while the run is running.
 	EndedAt Millis
@@ -69,9 +71,12 @@ func (r *Run) Snapshot() Snapshot {
 		return Snapshot{}
 	}
 	s := Snapshot{Run: RunView{
-		RunID: r.id, Flow: r.definition.Flow, State: r.state, Reason: r.verdict(),
+		RunID: r.id, Flow: r.definition.Flow, State: r.state, Reason: r.reason,
 		OpenedAt: r.openedAt, EndedAt: r.endedAt, Closed: r.closed,
 	}}
+	if r.state == RunRunning {
+		s.Run.Missing = r.missing()
+	}
 	for _, p := range r.pools {
 		v := PoolView{
 			Pool:            p.def.name,

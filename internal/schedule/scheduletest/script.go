@@ -210,7 +210,7 @@ func (s *Script) restart() ([]string, error) {
 
 func (s *Script) state() []string {
 	snap := s.run.Snapshot()
-	out := []string{strings.TrimSpace(fmt.Sprintf("run %s %s", snap.Run.State, snap.Run.Reason))}
+	out := []string{strings.TrimSpace(fmt.Sprintf("run %s %s", snap.Run.State, snap.Run.Reason+snap.Run.Missing))}
 	for _, p := range snap.Pools {
 		line := fmt.Sprintf("pool %s tasks=%d waiting=%d running=%d succeeded=%d failed=%d workers=%d/%d",
 			p.Pool, p.Tasks, p.Waiting, p.Running, p.Succeeded, p.Failed, p.WorkersJoined, p.WorkersExpected)
