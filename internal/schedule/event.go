@@ -42,7 +42,8 @@ type WorkerGone struct{ Incarnation string }
 type LeaseAsked struct {
 	Incarnation string
 	Slot        int
-	// Prefer is the index path of the split last run here; may be ignored.
+	// Prefer is the index path of the split last run here, as "3-7"; may be
+	// ignored.
 	Prefer string
 }
 

@@ -11,7 +11,7 @@ import (
 
 var (
 	simSeed = flag.Uint64("sim.seed", 0, "run this seed only")
-	simRuns = flag.Int("sim.runs", 40, "seeds per flow")
+	simRuns = flag.Int("sim.runs", 25, "seeds per flow")
 )
 
 // TestSimulatedCluster runs every shape of flow through a cluster in which
@@ -26,6 +26,7 @@ func TestSimulatedCluster(t *testing.T) {
 			d.Steps[i].Retry.DelaySeconds = 30
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var total scheduletest.Stats
 			for seed := uint64(1); seed <= uint64(*simRuns); seed++ {
 				if *simSeed != 0 && seed != *simSeed {
