@@ -1,0 +1,1 @@
+"""Ends the process when the launcher is gone."""

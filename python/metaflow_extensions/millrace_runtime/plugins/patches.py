@@ -1,0 +1,1 @@
+"""What the shim changes inside Metaflow, each change checked first."""

@@ -1,0 +1,1 @@
+"""Metaflow's metadata service, reached through the launcher."""

@@ -1,0 +1,1 @@
+"""Metaflow's stores, reached through the launcher."""

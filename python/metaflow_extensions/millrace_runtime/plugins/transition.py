@@ -1,0 +1,1 @@
+"""The hook that tells the launcher where the flow goes on."""

@@ -1,0 +1,1 @@
+"""The client of the launcher's socket: frames, one connection per thread."""
