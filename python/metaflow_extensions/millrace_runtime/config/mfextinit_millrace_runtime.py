@@ -1,1 +1,1 @@
-"""Configuration point of the run-time shim."""
+"""Configuration point of the run-time shim: it changes no setting."""

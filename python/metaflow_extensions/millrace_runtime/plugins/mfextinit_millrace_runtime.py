@@ -1,1 +1,25 @@
-"""Plug-in point of the run-time shim."""
+"""Plug-in point of the run-time shim.
+
+The launcher drops this extension into the code package of every task, last in
+the order of extensions. Where its socket is set, the shim takes the place of
+Metaflow's stores and of its metadata service under their own names, so that
+records still say `s3` or `service`; anywhere else it changes nothing.
+
+    user code -> Metaflow -> storage, provider, transition -> wire -> launcher
+"""
+
+import os
+
+if os.environ.get("MILLRACE_SOCKET"):
+    from . import lifeline
+
+    lifeline.attach()
+
+    DATASTORES_DESC = [
+        ("local", ".storage.LocalStorage"),
+        ("s3", ".storage.S3Storage"),
+        ("gs", ".storage.GSStorage"),
+        ("azure", ".storage.AzureStorage"),
+    ]
+    METADATA_PROVIDERS_DESC = [("service", ".provider.LauncherMetadataProvider")]
+    STEP_DECORATORS_DESC = [("millrace_transition", ".transition.TransitionDecorator")]
