@@ -60,9 +60,15 @@ type PutOptions struct {
 	// key holds an object.
 	IfAbsent bool
 	Metadata Metadata
+	// Fence, when set, is asked before each request that makes content
+	// visible: at every try of the put and before a multipart upload is
+	// completed. Its error ends the put.
+	Fence func(ctx context.Context) error
 }
 
-// Store is one bucket and prefix. It is safe for concurrent use.
+// Store is one bucket and prefix. It is safe for concurrent use. A put that is
+// retried after a lost answer may meet its own content: with IfAbsent it then
+// reports fs.ErrExist, which says "there", never "not by me".
 type Store interface {
 	// Get hands the object's content in the range to fn. fn may be called
 	// again from the start of the range after a transient failure and must
@@ -80,6 +86,3 @@ type Store interface {
 	// Delete removes the object; a missing key is no error.
 	Delete(ctx context.Context, key string) error
 }
-
-// Bytes is a Source over a byte slice.
-type Bytes []byte

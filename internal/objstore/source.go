@@ -6,6 +6,9 @@ import (
 	"os"
 )
 
+// Bytes is a Source over a byte slice.
+type Bytes []byte
+
 // Open implements Source.
 func (b Bytes) Open() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
 

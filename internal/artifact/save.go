@@ -1,0 +1,182 @@
+package artifact
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/millrace/millrace/internal/objstore"
+)
+
+// Save stores the source under the key, whose last element must be the SHA-1
+// of its content; an object that is there already is left alone. raw keeps the
+// bytes as they are: code packages are read by tools that know no attributes.
+// The source may change or vanish once Save returns; what is stored is an own
+// copy, so a source that changes meanwhile cannot store a wrong object.
+func (p *Pool) Save(ctx context.Context, store objstore.Store, key string, src objstore.Source, raw bool, fence func(context.Context) error) error {
+	// Two savers of one key in this process do the work once.
+	_, err, _ := p.saving.Do(fmt.Sprintf("%p %s", store, key), func() (any, error) {
+		return nil, p.save(ctx, store, key, src, raw, fence)
+	})
+	return err
+}
+
+func (p *Pool) save(ctx context.Context, store objstore.Store, key string, src objstore.Source, raw bool, fence func(context.Context) error) error {
+	if src.Size() > existsFirst {
+		// Looking is cheaper than compressing; for small objects it is not.
+		if _, err := store.Stat(ctx, key); err == nil {
+			return nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	encoded, err := p.encode(ctx, key, src, raw)
+	if err != nil {
+		return err
+	}
+	defer encoded.release()
+	err = store.Put(ctx, key, encoded.source, objstore.PutOptions{IfAbsent: true, Metadata: metadata(encoded.raw), Fence: fence})
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+const (
+	existsFirst = 256 << 10
+	// sample is how much of a source decides whether it shrinks.
+	sample = 128 << 10
+)
+
+// encoded is a source's verified encoding, in memory or in a file.
+type encoded struct {
+	source  objstore.Source
+	raw     bool
+	release func()
+}
+
+func (p *Pool) encode(ctx context.Context, key string, src objstore.Source, raw bool) (*encoded, error) {
+	if err := p.encoders.Acquire(ctx, 1); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	defer p.encoders.Release(1)
+	r, err := src.Open()
+	if err != nil {
+		return nil, fmt.Errorf("artifact %s: %w", path.Base(key), err)
+	}
+	defer r.Close()
+	hash := sha1.New()
+	counted := &counter{r: io.TeeReader(r, hash)}
+	head := make([]byte, min(src.Size(), sample))
+	if _, err := io.ReadFull(counted, head); err != nil {
+		return nil, fmt.Errorf("artifact %s: its source is shorter than the %d bytes it announced: %w", path.Base(key), src.Size(), err)
+	}
+	raw = raw || !p.shrinks(head)
+
+	out, e, err := p.output(ctx, src.Size())
+	if err != nil {
+		return nil, fmt.Errorf("artifact %s: %w", path.Base(key), err)
+	}
+	e.raw = raw
+	err = p.pack(out, io.MultiReader(bytes.NewReader(head), counted), raw)
+	if err == nil {
+		e.source, err = out.finish()
+	}
+	if err != nil {
+		e.release()
+		return nil, fmt.Errorf("artifact %s: encoding it: %w", path.Base(key), err)
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != path.Base(key) {
+		e.release()
+		return nil, corrupt(key, "the %d bytes to be stored have SHA-1 %s, expected %s", counted.n, got, path.Base(key))
+	}
+	return e, nil
+}
+
+func (p *Pool) pack(w io.Writer, r io.Reader, raw bool) error {
+	if raw {
+		_, err := io.Copy(w, r)
+		return err
+	}
+	z, ok := p.writers.Get().(*gzip.Writer)
+	if !ok {
+		return errors.New("the pool of writers holds something else")
+	}
+	defer p.writers.Put(z)
+	z.Reset(w)
+	if _, err := io.Copy(z, r); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// shrinks says whether gzip is worth it, by a sample.
+func (p *Pool) shrinks(head []byte) bool {
+	if len(head) < 512 {
+		return true // not worth a thought; gzip is what every reader knows
+	}
+	var n counter
+	if err := p.pack(&n, bytes.NewReader(head), false); err != nil {
+		return true
+	}
+	return n.n < int64(len(head))*15/16
+}
+
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
+}
+
+// output is where an encoding goes.
+type output interface {
+	io.Writer
+	finish() (objstore.Source, error)
+}
+
+// output chooses memory for what surely fits, else a file.
+func (p *Pool) output(ctx context.Context, size int64) (output, *encoded, error) {
+	if worst := size + size/1000 + 1024; worst <= p.cfg.Memory/8 {
+		if err := p.memory.Acquire(ctx, worst); err != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+		return &inMemory{}, &encoded{release: func() { p.memory.Release(worst) }}, nil
+	}
+	f, err := os.CreateTemp(p.cfg.TempDir, "encoded-")
+	if err != nil {
+		return nil, nil, err
+	}
+	return &inFile{File: f}, &encoded{release: func() { f.Close(); os.Remove(f.Name()) }}, nil
+}
+
+type inMemory struct{ bytes.Buffer }
+
+func (m *inMemory) finish() (objstore.Source, error) { return objstore.Bytes(m.Bytes()), nil }
+
+type inFile struct{ *os.File }
+
+func (f *inFile) finish() (objstore.Source, error) {
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	return objstore.File(f.Name())
+}

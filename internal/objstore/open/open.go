@@ -1,0 +1,173 @@
+// Package open turns what Metaflow calls a datastore, a type and a root, into
+// a ready store: adapter, watchdog, limit and retry, in this order from the
+// inside. It is the door to the adapters; nothing else imports them.
+package open
+
+import (
+	"fmt"
+	"log/slog"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/internal/objstore"
+	"github.com/millrace/millrace/internal/objstore/file"
+	"github.com/millrace/millrace/internal/objstore/limit"
+	"github.com/millrace/millrace/internal/objstore/retry"
+	"github.com/millrace/millrace/internal/objstore/s3"
+	"github.com/millrace/millrace/internal/objstore/watchdog"
+)
+
+// Options are those of every store a process opens. Zero values mean the
+// defaults.
+type Options struct {
+	Logger *slog.Logger
+	// S3Endpoint is METAFLOW_S3_ENDPOINT_URL, S3Encryption
+	// METAFLOW_S3_SERVER_SIDE_ENCRYPTION.
+	S3Endpoint   string
+	S3Encryption string
+	// WriteTimeout bounds one write request (default 30 s). The driver counts
+	// on it when it hands a lost task to the next worker.
+	WriteTimeout time.Duration
+	// RetryBudget bounds how long one operation is tried (default 5 min).
+	RetryBudget time.Duration
+	// Stall ends a request that moves no byte for so long (default 60 s).
+	Stall time.Duration
+	// Connections bounds requests at a time over all stores (default 32).
+	Connections int
+}
+
+// FromEnvironment fills the options that Metaflow's own variables decide.
+func (o Options) FromEnvironment(getenv func(string) string) Options {
+	o.S3Endpoint = getenv("METAFLOW_S3_ENDPOINT_URL")
+	o.S3Encryption = getenv("METAFLOW_S3_SERVER_SIDE_ENCRYPTION")
+	return o
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	set := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	set(&o.WriteTimeout, 30*time.Second)
+	set(&o.RetryBudget, 5*time.Minute)
+	set(&o.Stall, time.Minute)
+	if o.Connections <= 0 {
+		o.Connections = 32
+	}
+	return o
+}
+
+// Stores opens stores and keeps them, one per type and root. It is safe for
+// concurrent use.
+type Stores struct {
+	options Options
+	tokens  limit.Tokens
+	retrier *retry.Retrier
+	buckets *s3.Clients
+
+	mu   sync.Mutex
+	open map[[2]string]objstore.Store
+}
+
+// New makes an empty set. Nothing is contacted before the first use of a
+// store.
+func New(options Options) *Stores {
+	o := options.withDefaults()
+	return &Stores{
+		options: o,
+		tokens:  limit.New(o.Connections),
+		retrier: retry.New(retry.Config{Budget: o.RetryBudget, Logger: o.Logger}),
+		buckets: s3.NewClients(s3.Config{Endpoint: o.S3Endpoint, Encryption: o.S3Encryption, WriteTimeout: o.WriteTimeout}),
+		open:    map[[2]string]objstore.Store{},
+	}
+}
+
+// Store returns the store of Metaflow's datastore type and root: "local" with
+// an absolute path, "s3" with s3://bucket/prefix.
+func (s *Stores) Store(typ, root string) (objstore.Store, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := [2]string{typ, root}
+	if store, ok := s.open[id]; ok {
+		return store, nil
+	}
+	adapter, err := s.adapter(typ, root)
+	if err != nil {
+		return nil, err
+	}
+	store := s.retrier.Wrap(limit.Wrap(watchdog.Wrap(adapter, s.options.Stall), s.tokens))
+	s.open[id] = store
+	return store, nil
+}
+
+func (s *Stores) adapter(typ, root string) (objstore.Store, error) {
+	switch typ {
+	case "local":
+		if !filepath.IsAbs(root) {
+			return nil, fmt.Errorf("datastore root %q: a local datastore needs an absolute path", root)
+		}
+		return file.New(root), nil
+	case "s3":
+		return s.buckets.Store(root, s.retrier.Do)
+	case "gs", "azure":
+		return nil, fmt.Errorf("datastore type %q (root %q) is not supported yet: use s3, or local files", typ, root)
+	default:
+		return nil, fmt.Errorf("datastore type %q (root %q) is unknown: supported are local and s3", typ, root)
+	}
+}
+
+// Root returns the store of a root alone; its form says the type.
+func (s *Stores) Root(root string) (objstore.Store, error) {
+	typ, err := Type(root)
+	if err != nil {
+		return nil, err
+	}
+	return s.Store(typ, root)
+}
+
+// Object returns the store and key of one object's URL, as those of a flow
+// definition and of a code package.
+func (s *Stores) Object(url string) (objstore.Store, string, error) {
+	typ, err := Type(url)
+	if err != nil {
+		return nil, "", err
+	}
+	root, key := "", ""
+	if typ == "local" {
+		root, key = path.Split(path.Clean(url))
+		root = path.Clean(root)
+	} else {
+		rest := strings.TrimPrefix(url, "s3://")
+		i := strings.LastIndexByte(rest, '/')
+		if i < 0 {
+			return nil, "", fmt.Errorf("%q names a bucket, not an object", url)
+		}
+		root, key = "s3://"+rest[:i], rest[i+1:]
+	}
+	if err := objstore.CheckKey(key); err != nil {
+		return nil, "", fmt.Errorf("%q names no object: %w", url, err)
+	}
+	store, err := s.Store(typ, root)
+	return store, key, err
+}
+
+// Type says which datastore type a root or URL belongs to.
+func Type(url string) (string, error) {
+	scheme, _, found := strings.Cut(url, "://")
+	switch {
+	case !found && filepath.IsAbs(url):
+		return "local", nil
+	case found && scheme == "s3":
+		return "s3", nil
+	case found && scheme == "gs":
+		return "gs", nil
+	}
+	return "", fmt.Errorf("%q is no place of a datastore: an absolute path and s3://bucket/prefix are understood", url)
+}

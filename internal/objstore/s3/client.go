@@ -1,0 +1,128 @@
+// Package s3 is the adapter for Amazon S3 and servers that speak its protocol.
+//
+// It tries each request once: package retry alone decides what is tried again.
+// Credentials come from the SDK's default chain, at the first request and not
+// before, so that opening a store costs nothing. Metaflow's settings apply:
+// METAFLOW_S3_ENDPOINT_URL (requests then carry the bucket in their path) and
+// METAFLOW_S3_SERVER_SIDE_ENCRYPTION.
+package s3
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
+)
+
+// Config is what all stores of a process share.
+type Config struct {
+	// Endpoint is the URL of a server other than Amazon's.
+	Endpoint string
+	// Encryption is the server-side encryption of what is written: AES256 or
+	// aws:kms.
+	Encryption string
+	// WriteTimeout bounds each request that writes; 0 is no bound.
+	WriteTimeout time.Duration
+	// PartSize is the size above which an object goes up in parts of that
+	// size (default 16 MiB; a write request must be able to carry one within
+	// WriteTimeout).
+	PartSize int64
+	// PartBuffers bounds the parts held in memory over all puts (default 6).
+	PartBuffers int
+}
+
+// Clients makes stores that share one connection pool and credential chain.
+type Clients struct {
+	cfg     Config
+	buffers chan []byte
+
+	mu     sync.Mutex
+	client *s3.Client
+}
+
+// NewClients prepares the set; nothing is read or contacted yet.
+func NewClients(cfg Config) *Clients {
+	if cfg.PartSize <= 0 {
+		cfg.PartSize = 16 << 20
+	}
+	if cfg.PartBuffers <= 0 {
+		cfg.PartBuffers = 6
+	}
+	c := &Clients{cfg: cfg, buffers: make(chan []byte, cfg.PartBuffers)}
+	for range cfg.PartBuffers {
+		c.buffers <- nil // allocated when first taken
+	}
+	return c
+}
+
+// Retry tries one part of a larger upload again; it is retry.Retrier.Do.
+type Retry func(ctx context.Context, what string, try func() error) error
+
+// Once is the Retry that does not.
+func Once(_ context.Context, _ string, try func() error) error { return try() }
+
+// Store returns the store of a root such as s3://bucket/prefix.
+func (c *Clients) Store(root string, retry Retry) (*Store, error) {
+	rest, ok := strings.CutPrefix(root, "s3://")
+	bucket, prefix, _ := strings.Cut(rest, "/")
+	if !ok || bucket == "" || strings.ContainsAny(bucket, " ?#%\\") {
+		return nil, fmt.Errorf("datastore root %q: want s3://bucket/prefix", root)
+	}
+	prefix = strings.Trim(prefix, "/")
+	if prefix != "" {
+		prefix += "/"
+	}
+	return &Store{clients: c, retry: retry, bucket: bucket, prefix: prefix}, nil
+}
+
+// get returns the client, made at the first call. A failure is not kept: the
+// next call tries again.
+func (c *Clients) get(ctx context.Context) (*s3.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.client != nil {
+		return c.client, nil
+	}
+	cfg, err := config.LoadDefaultConfig(ctx,
+		// The SDK writes to the standard log otherwise; what matters comes
+		// back as an error.
+		config.WithLogger(logging.Nop{}),
+		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
+		config.WithHTTPClient(httpClient()),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("s3: reading the AWS configuration (AWS_* variables, ~/.aws, the pod's role): %w", err)
+	}
+	if cfg.Region == "" {
+		cfg.Region = "us-east-1"
+	}
+	c.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
+		if c.cfg.Endpoint == "" {
+			return
+		}
+		o.BaseEndpoint = aws.String(c.cfg.Endpoint)
+		o.UsePathStyle = true
+		// Other servers refuse, or ignore, the newer checksum trailers; the
+		// signature covers the payload instead.
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	})
+	return c.client, nil
+}
+
+// httpClient bounds every phase in which no byte of a body moves; bodies are
+// watched by package watchdog.
+func httpClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConnsPerHost = 64
+		t.ResponseHeaderTimeout = 60 * time.Second
+	})
+}

@@ -1,0 +1,160 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+
+	"github.com/millrace/millrace/internal/objstore"
+)
+
+// errNoBucket is not fs.ErrNotExist: a reader must not take a wrong setting
+// for an object that is not there yet.
+var errNoBucket = errors.New("the bucket does not exist")
+
+func (s *Store) url(key string) string { return "s3://" + s.bucket + "/" + s.prefix + key }
+
+func status(err error) int {
+	if re, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		return re.HTTPStatusCode()
+	}
+	return 0
+}
+
+func hasStatus(err error, code int) bool { return err != nil && status(err) == code }
+
+// failed says what failed, on which object, what came back and what to do. It
+// never holds a credential: the SDK's own text, which may quote a request, is
+// left out.
+func (s *Store) failed(ctx context.Context, op, key string, err error) error {
+	if errors.Is(err, objstore.ErrTransient) {
+		return err
+	}
+	class, what := s.classify(ctx, err)
+	at := ""
+	if s.clients.cfg.Endpoint != "" {
+		at = " at " + s.clients.cfg.Endpoint
+	}
+	if class == nil {
+		return fmt.Errorf("s3: %s %s%s: %s", op, s.url(key), at, what)
+	}
+	return fmt.Errorf("s3: %s %s%s: %s: %w", op, s.url(key), at, what, class)
+}
+
+// classify returns the error's class for callers and its meaning for people.
+func (s *Store) classify(ctx context.Context, err error) (class error, what string) {
+	if cause := context.Cause(ctx); cause != nil {
+		if errors.Is(cause, errWriteTimeout) {
+			return objstore.ErrTransient, fmt.Sprintf("no answer within %s", s.clients.cfg.WriteTimeout)
+		}
+		return cause, "given up"
+	}
+	code, text := "", ""
+	if ae, ok := errors.AsType[smithy.APIError](err); ok {
+		code, text = ae.ErrorCode(), ae.ErrorMessage()
+	}
+	httpStatus := status(err)
+	told := code
+	if told == "" {
+		told = fmt.Sprintf("HTTP %d", httpStatus)
+	}
+	switch code {
+	case "NoSuchKey", "NotFound":
+		return fs.ErrNotExist, told
+	case "NoSuchBucket":
+		return errNoBucket, fmt.Sprintf("there is no bucket %q (%s): create it, or correct METAFLOW_DATASTORE_SYSROOT_S3 and deploy again", s.bucket, told)
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId":
+		return fs.ErrPermission, fmt.Sprintf("the server refuses the credentials (%s): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role, this process runs with", told)
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired":
+		return fs.ErrPermission, fmt.Sprintf("the credentials have expired (%s): renew AWS_SESSION_TOKEN, or use a role that renews itself", told)
+	case "RequestTimeTooSkewed":
+		return fs.ErrPermission, fmt.Sprintf("this machine's clock is wrong (%s): set it", told)
+	case "AccessDenied", "AllAccessDisabled", "AccountProblem":
+		return fs.ErrPermission, fmt.Sprintf("the credentials do not allow this (%s): grant s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on bucket %q", told, s.bucket)
+	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+		return fs.ErrPermission, fmt.Sprintf("bucket %q is in another region%s (%s): set AWS_REGION to it", s.bucket, region(err), told)
+	case "PreconditionFailed":
+		return fs.ErrExist, told
+	case "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "RequestTimeoutException", "OperationAborted",
+		"ConditionalRequestConflict", "Throttling", "ThrottlingException", "RequestLimitExceeded", "BandwidthLimitExceeded", "NoSuchUpload":
+		return objstore.ErrTransient, explain(code, httpStatus, text)
+	}
+	switch {
+	case httpStatus == 404:
+		return fs.ErrNotExist, told
+	case httpStatus == 412:
+		return fs.ErrExist, told
+	case httpStatus == 301 || httpStatus == 307:
+		return fs.ErrPermission, fmt.Sprintf("bucket %q is in another region%s (%s): set AWS_REGION to it", s.bucket, region(err), told)
+	case httpStatus == 401 || httpStatus == 403:
+		return fs.ErrPermission, fmt.Sprintf("the credentials do not allow this (%s)", told)
+	case httpStatus == 408 || httpStatus == 409 || httpStatus == 429 || httpStatus >= 500:
+		return objstore.ErrTransient, explain(code, httpStatus, text)
+	case httpStatus > 0 && httpStatus != 200:
+		return nil, explain(code, httpStatus, text)
+	}
+	return s.classifyNetwork(err)
+}
+
+func explain(code string, status int, text string) string {
+	return strings.TrimSuffix(strings.TrimSpace(fmt.Sprintf("HTTP %d %s: %s", status, code, text)), ":")
+}
+
+func region(err error) string {
+	if re, ok := errors.AsType[*awshttp.ResponseError](err); ok && re.Response != nil {
+		if r := re.Response.Header.Get("X-Amz-Bucket-Region"); r != "" {
+			return ", " + r
+		}
+	}
+	return ""
+}
+
+// classifyNetwork is for what failed without an answer.
+func (s *Store) classifyNetwork(err error) (class error, what string) {
+	endpoint := s.clients.cfg.Endpoint
+	check := "check the network"
+	if endpoint != "" {
+		check = "check METAFLOW_S3_ENDPOINT_URL (" + endpoint + ") and the network"
+	}
+	if de, ok := errors.AsType[*net.DNSError](err); ok {
+		// Also a name that is wrong for good is waited for: names of services
+		// come late when everything starts at once. The log says it each time.
+		return objstore.ErrTransient, fmt.Sprintf("the name %q cannot be resolved: %s", de.Name, check)
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return objstore.ErrTransient, "the connection is refused: is the server running? " + check
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return objstore.ErrTransient, "the connection broke off"
+	}
+	// A timeout while credentials are fetched is a timeout, too.
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		return objstore.ErrTransient, "no answer in time: " + check
+	}
+	if strings.Contains(err.Error(), "credentials") || strings.Contains(err.Error(), "IMDS") {
+		return fs.ErrPermission, "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role"
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return objstore.ErrTransient, fmt.Sprintf("%s (%s)", last(err), check)
+	}
+	return nil, last(err).Error()
+}
+
+// last is the innermost error, without the SDK's chain of contexts.
+func last(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
