@@ -47,7 +47,7 @@ func NewRoot(env *Env) *cobra.Command {
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	root.AddCommand(
-	// One line per verb; each lives in cmd_<verb>.go.
+		// One line per verb; each lives in cmd_<verb>.go.
 		newDevCommand(env),
 		newCompileCommand(env),
 		newDeployCommand(env),

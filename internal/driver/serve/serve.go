@@ -1,4 +1,6 @@
-package driver
+// Package serve is a running driver: the store, the dispatcher, the gRPC and HTTP
+// ports. `driver serve` starts it, and so does the laptop stack.
+package serve
 
 import (
 	"context"
@@ -9,9 +11,9 @@ import (
 	"github.com/millrace/millrace/internal/schedule"
 )
 
-// ServeConfig is what a driver needs to serve. The laptop stack fills it by
+// Config is what a driver needs to serve. The laptop stack fills it by
 // hand, `driver serve` from its flags.
-type ServeConfig struct {
+type Config struct {
 	// Listen is the address of the gRPC port, HTTPListen that of /livez,
 	// /readyz, /metrics and /launcher/. Port 0 takes a free one.
 	Listen     string
@@ -48,9 +50,9 @@ type Addresses struct {
 // Server is a running driver.
 type Server struct{}
 
-// StartServer opens the store, loads the runs, listens, and serves. It
+// Start opens the store, loads the runs, listens, and serves. It
 // returns when requests are answered. Stop ends it; so does ctx.
-func StartServer(ctx context.Context, cfg ServeConfig) (*Server, error) {
+func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return nil, errors.New("not yet")
 }
 

@@ -30,6 +30,10 @@ def is_ours():
 
 
 class KubernetesDecorator(Stock):
+    def init(self):
+        # Metaflow calls init() only where a class defines it itself.
+        super().init()
+
     def step_init(self, flow, graph, step, decos, environment, flow_datastore, logger):
         if not is_ours():
             return super().step_init(flow, graph, step, decos, environment, flow_datastore, logger)

@@ -1,0 +1,38 @@
+package tasksocket
+
+import (
+	"context"
+
+	"github.com/millrace/millrace/internal/objstore"
+)
+
+// Transition is where the flow goes on after an attempt.
+type Transition struct {
+	Next      []string `json:"next"`
+	NumSplits int64    `json:"num_splits"`
+	GangSize  int64    `json:"gang_size"`
+}
+
+// Outcome is what an attempt left behind, as far as the store knows. Together
+// with the exit code it makes the verdict.
+type Outcome struct {
+	// Transition is what the hook told; nil when it never ran.
+	Transition *Transition
+	// TaskOK is the artifact _task_ok: nil when it was not stored, or as None.
+	TaskOK *bool
+	// DataWritten and DoneWritten say that data.json and DONE.lock of this
+	// attempt are in the store.
+	DataWritten, DoneWritten bool
+	// Trouble is the last failure of a store or service that was answered to
+	// the child although it had asked for nothing wrong: when the child then
+	// fails, that is why.
+	Trouble error
+	// Fenced says that a write was refused because the lease is lost.
+	Fenced bool
+}
+
+// ReadOutcome reads what an earlier life of the attempt left in the datastore:
+// whether it is DONE, and if so with which data.json and transition.
+func ReadOutcome(ctx context.Context, store objstore.Store, scope Scope) (Outcome, error) {
+	return readOutcome(ctx, store, scope)
+}
