@@ -69,10 +69,11 @@ func (c *Client) AcquireLease(ctx context.Context, incarnation string, slot int,
 	return Answer{Wait: time.Second}, nil
 }
 
-// AwaitGate asks whether a pool is drained.
-func (c *Client) AwaitGate(ctx context.Context, pool string) (Answer, error) {
+// AwaitGate asks whether a pool is drained. Incarnation and retry index are
+// those of the gate's own pod.
+func (c *Client) AwaitGate(ctx context.Context, pool, incarnation string, retryIndex int) (Answer, error) {
 	out, err := call(ctx, "AwaitGate "+pool, c.leases.AwaitGate, &millracev1.AwaitGateRequest{
-		Hello: c.hello(), RunId: c.run(), Pool: pool,
+		Hello: c.hello(), RunId: c.run(), Pool: pool, IncarnationId: incarnation, RetryIndex: int32(retryIndex),
 	}, c.inRun())
 	if err != nil {
 		return Answer{}, err
