@@ -1,13 +1,13 @@
-// Package supervise runs a task's process as PID 1 should: a process group of
-// its own, a death that follows the launcher's, signals passed on, a grace and
-// then a kill, and no descendant left behind.
 package supervise
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"os/exec"
+	"sync"
+	"syscall"
 	"time"
 )
 
@@ -44,18 +44,128 @@ type Exit struct {
 }
 
 // Supervisor starts children, one at a time, and reaps whatever becomes this
-// process's child. A process has one.
-type Supervisor struct{}
+// process's child. A process has one, and while it runs a command nobody else
+// in the process starts any: it could not be told from an orphan.
+type Supervisor struct {
+	logger *slog.Logger
+	// running is held over a Run.
+	running sync.Mutex
+	starts  chan func()
+	reaper  *reaper
+	done    sync.WaitGroup
+	close   sync.Once
+}
 
 // New makes this process a subreaper and starts reaping.
-func New(logger *slog.Logger) (*Supervisor, error) { return nil, errors.New("not yet") }
+func New(logger *slog.Logger) (*Supervisor, error) {
+	r, err := newReaper(logger)
+	if err != nil {
+		return nil, err
+	}
+	s := &Supervisor{logger: logger, starts: make(chan func()), reaper: r}
+	s.done.Go(s.serveStarts)
+	return s, nil
+}
 
 // Run starts the command and returns when it and all of its descendants have
 // ended. When ctx ends, the child's group gets SIGTERM and, after its grace,
 // SIGKILL. An error means that the child could not be started.
 func (s *Supervisor) Run(ctx context.Context, c Command) (Exit, error) {
-	return Exit{}, errors.New("not yet")
+	s.running.Lock()
+	defer s.running.Unlock()
+	if ctx.Err() != nil {
+		return Exit{}, fmt.Errorf("start the task's command: %w", context.Cause(ctx))
+	}
+	cmd, err := prepare(c)
+	if err != nil {
+		return Exit{}, err
+	}
+	out, err := newOutput(cmd, c, s.logger)
+	if err != nil {
+		return Exit{}, err
+	}
+	defer out.close()
+	if err := s.start(cmd); err != nil {
+		return Exit{}, fmt.Errorf("start %s in %s: %w", cmd.Path, cmd.Dir, err)
+	}
+	out.started()
+	if c.Started != nil {
+		c.Started(cmd.Process.Pid)
+	}
+	how := s.await(ctx, cmd, c)
+	if how == endedItself {
+		out.drain(c.Drain)
+	}
+	left := s.killLeft(cmd.Process.Pid, how == endedItself)
+	if !out.drain(c.Drain) {
+		s.logger.Warn("the task's output is still held open by a process that is not its descendant; the rest is not kept")
+	}
+	exit := exitOf(cmd, how, c.Timeout)
+	exit.Left = left
+	return exit, nil
 }
 
 // Close stops reaping.
-func (s *Supervisor) Close() {}
+func (s *Supervisor) Close() {
+	s.close.Do(func() {
+		s.running.Lock()
+		defer s.running.Unlock()
+		close(s.starts)
+		s.done.Wait()
+		s.reaper.close()
+	})
+}
+
+// prepare makes the process leader of a group of its own, to die with us.
+func prepare(c Command) (*exec.Cmd, error) {
+	if len(c.Argv) == 0 {
+		return nil, fmt.Errorf("start the task's command: it is empty")
+	}
+	path, err := lookPath(c.Argv[0], c.Env, c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return &exec.Cmd{Path: path, Args: c.Argv, Env: c.Env, Dir: c.Dir, SysProcAttr: attributes()}, nil
+}
+
+// ending says who ended the child.
+type ending int
+
+const (
+	endedItself ending = iota
+	endedByContext
+	endedByTimeout
+)
+
+// await returns when the child has ended, having seen to that if need be.
+func (s *Supervisor) await(ctx context.Context, cmd *exec.Cmd, c Command) ending {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = cmd.Wait() // its outcome is read from cmd.ProcessState
+	}()
+	var timeout, kill <-chan time.Time
+	if c.Timeout > 0 {
+		timer := time.NewTimer(c.Timeout)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	how, cancelled := endedItself, ctx.Done()
+	terminate := func(why ending) {
+		how, cancelled, timeout = why, nil, nil
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		kill = time.After(c.Grace)
+	}
+	for {
+		select {
+		case <-done:
+			return how
+		case <-cancelled:
+			terminate(endedByContext)
+		case <-timeout:
+			terminate(endedByTimeout)
+		case <-kill:
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		}
+	}
+}
