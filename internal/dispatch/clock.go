@@ -21,12 +21,17 @@ func newClock(stored int64) *clock {
 	return &clock{base: schedule.Millis(max(start.UnixMilli(), stored)), start: start}
 }
 
+// read is safe beside the loop, now is the loop's own.
+func (c *clock) read() schedule.Millis {
+	return c.base + schedule.Millis(time.Since(c.start).Milliseconds())
+}
+
 func (c *clock) now() schedule.Millis {
-	c.last = max(c.last, c.base+schedule.Millis(time.Since(c.start).Milliseconds()))
+	c.last = max(c.last, c.read())
 	return c.last
 }
 
 // until is how long from now to a moment; never negative.
 func (c *clock) until(at schedule.Millis) time.Duration {
-	return max(time.Duration(at-c.now())*time.Millisecond, 0)
+	return max(time.Duration(at-c.read())*time.Millisecond, 0)
 }

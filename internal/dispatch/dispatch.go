@@ -178,6 +178,10 @@ func (d *Dispatcher) Runs(ctx context.Context, flow string) ([]runstore.RunInfo,
 // what ends the watch.
 func (d *Dispatcher) Watch(runID string) (<-chan struct{}, func()) { return d.watch.add(runID) }
 
+// Until is how long from now to a moment of the core's, as in schedule.Wait;
+// never negative.
+func (d *Dispatcher) Until(at schedule.Millis) time.Duration { return d.clock.until(at) }
+
 // Stats returns the counters.
 func (d *Dispatcher) Stats() *Stats { return &d.stats }
 
