@@ -55,4 +55,4 @@ def run_json(*args, stdin=None):
 
 def _clean(said):
     # The program's own prefix says nothing new here.
-    return said[len("Error: ") :] if said.startswith("Error: ") else said
+    return said[len("driver: ") :] if said.startswith("driver: ") else said

@@ -7,7 +7,7 @@ from metaflow import metaflow_config as config
 from metaflow.package import MetaflowPackage
 from metaflow.tagging_util import validate_tags
 
-from . import binary, definition, names, tokens
+from . import binary, definition, flow_parameters, names, tokens
 from .errors import KubeflowPipelinesException
 from .refuse import refuse
 
@@ -24,6 +24,7 @@ def create(obj, only_yaml, output, tags, user_namespace, max_workers, max_splits
             "where pods reach it at another address."
         )
     refuse(obj)
+    parameters = flow_parameters.of_flow(obj)
     binary.find()
     obj.echo("%s *%s* for Kubeflow Pipelines..." % ("Compiling" if only_yaml else "Deploying", pipeline), bold=True)
     token = tokens.resolve(obj, token_prefix, is_project, authorize, given_token, generate_new_token)
@@ -31,6 +32,7 @@ def create(obj, only_yaml, output, tags, user_namespace, max_workers, max_splits
     described = definition.build(
         obj,
         pipeline=pipeline,
+        parameters=parameters,
         package=save_package(obj),
         token=token,
         tags=tags,

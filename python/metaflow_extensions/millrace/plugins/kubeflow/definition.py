@@ -10,14 +10,14 @@ from metaflow import metaflow_version
 from metaflow.decorators import flow_decorators
 from metaflow.util import get_username
 
-from . import environment, flow_parameters, resources
+from . import environment, resources
 
 SCHEMA = 1
 
 _TYPES = {"split": "split-static"}
 
 
-def build(obj, *, pipeline, package, token, tags, namespace, max_workers, max_splits):
+def build(obj, *, pipeline, parameters, package, token, tags, namespace, max_workers, max_splits):
     graph = obj.graph
     steps = [step(obj, graph[name]) for name in graph.sorted_nodes]
     return {
@@ -29,7 +29,7 @@ def build(obj, *, pipeline, package, token, tags, namespace, max_workers, max_sp
         "start_step": getattr(graph, "start_step", "start"),
         "end_step": getattr(graph, "end_step", "end"),
         "steps": steps,
-        "parameters": flow_parameters.of_flow(obj),
+        "parameters": parameters,
         "code_package": package,
         "datastore": {"type": obj.flow_datastore.TYPE, "root": _root(obj)},
         "top_options": top_options(obj),

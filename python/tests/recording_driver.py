@@ -1,0 +1,31 @@
+"""Stands for the `driver` program: keeps what it was called with, and answers
+as `deploy`, `compile`, `trigger` and `status` do."""
+
+import json
+import os
+import pathlib
+import sys
+
+
+def main():
+    folder = pathlib.Path(os.environ["RECORDING"])
+    arguments = sys.argv[1:]
+    call = {"arguments": arguments}
+    if "--definition" in arguments:
+        call["definition"] = json.loads(pathlib.Path(arguments[arguments.index("--definition") + 1]).read_text(encoding="utf-8"))
+    if "--parameters" in arguments:
+        call["parameters"] = json.loads(sys.stdin.buffer.read())
+    (folder / "call.json").write_text(json.dumps(call), encoding="utf-8")
+    failure = folder / "failure"
+    if failure.exists():
+        sys.exit(failure.read_text())
+    if arguments[0] == "compile":
+        print("the pipeline")
+    elif arguments[0] == "status" and "--json" not in arguments:
+        print("a table")
+    else:
+        print(json.dumps({"run_id": "kfp-0a1b", "pipeline": "p", "version": "v1", "url": "https://kfp.example/#/x"}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""What cannot be deployed is refused at `create`, by name and step, and leaves
+no pipeline behind."""
+
+import os
+
+import pytest
+from deploying import LINEAR, ROOT, User
+
+END = """
+@step
+def end(self):
+    pass
+"""
+
+# name: (decorators of the class, body, what the message says)
+BY_DRIVER = {
+    "branches": ("", """
+@step
+def start(self):
+    self.next(self.left, self.right)
+
+@step
+def left(self):
+    self.next(self.join)
+
+@step
+def right(self):
+    self.next(self.join)
+
+@step
+def join(self, inputs):
+    self.next(self.end)
+""" + END, ["start", "branches", "left, right"]),
+    "nested foreach": ("", """
+@step
+def start(self):
+    self.xs = [1, 2]
+    self.next(self.outer, foreach="xs")
+
+@step
+def outer(self):
+    self.ys = [1, 2]
+    self.next(self.inner, foreach="ys")
+
+@step
+def inner(self):
+    self.next(self.join)
+
+@step
+def join(self, inputs):
+    self.next(self.all)
+
+@step
+def all(self, inputs):
+    self.next(self.end)
+""" + END, ["outer", "foreach inside a foreach"]),
+    "switch": ("", """
+@step
+def start(self):
+    self.way = "a"
+    self.next({"a": self.left, "b": self.right}, condition="way")
+
+@step
+def left(self):
+    self.next(self.end)
+
+@step
+def right(self):
+    self.next(self.end)
+""" + END, ["start", "switch", "way"]),
+    "recursion": ("", """
+@step
+def start(self):
+    self.next(self.loop)
+
+@step
+def loop(self):
+    self.again = "no"
+    self.next({"yes": self.loop, "no": self.end}, condition="again")
+""" + END, ["loop", "recursion"]),
+    "num_parallel": ("", """
+@step
+def start(self):
+    self.next(self.work, num_parallel=2)
+
+@parallel
+@step
+def work(self):
+    self.next(self.join)
+
+@step
+def join(self, inputs):
+    self.next(self.end)
+""" + END, ["start", "num_parallel"]),
+    "attributes": ("", """
+@kubernetes(service_account="me", secrets=["s"])
+@step
+def start(self):
+    self.next(self.end)
+""" + END, ["start", "service_account", "secrets"]),
+    "disk": ("", """
+@resources(disk=99999)
+@step
+def start(self):
+    self.next(self.end)
+""" + END, ["start", "disk"]),
+}
+
+BEFORE_DRIVER = {
+    "schedule": ("@schedule(hourly=True)\n", LINEAR, ["@schedule"]),
+    "trigger": ("@trigger(event='e')\n", LINEAR, ["@trigger"]),
+    "trigger on finish": ("@trigger_on_finish(flow='Other')\n", LINEAR, ["@trigger_on_finish"]),
+    "exit hook": ("def hook():\n    pass\n\n\n@exit_hook(on_error=[hook])\n", LINEAR, ["@exit_hook"]),
+    "conda base": ("@conda_base(python='3.11')\n", LINEAR, ["@conda"]),
+    "pypi": ("", "@pypi(packages={'a': '1'})" + LINEAR, ["@pypi"]),
+    "batch": ("", "@batch" + LINEAR, ["@batch"]),
+    "file": ("", "words = IncludeFile('words')\n" + LINEAR, ["IncludeFile", "words"]),
+    "file with a default": ("", "words = IncludeFile('words', default='flow.py')\n" + LINEAR, ["IncludeFile", "words"]),
+    "default of the wrong type": ("", "n = Parameter('n', type=int, default=lambda context: 'many')\n" + LINEAR, ["n"]),
+    "default that is not finite": ("", "x = Parameter('x', type=float, default=float('inf'))\n" + LINEAR, ["x", "inf"]),
+    "names that differ by case": ("", "a = Parameter('name')\nb = Parameter('NAME')\n" + LINEAR, ["case-insensitive"]),
+}
+
+IMPORTS = (
+    "FlowSpec, IncludeFile, Parameter, batch, conda_base, exit_hook, kubernetes, parallel, pypi, resources, schedule, step, trigger, trigger_on_finish"
+)
+
+
+def refused(done, says):
+    assert done.returncode != 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    missing = [word for word in says if word not in done.stderr]
+    assert not missing, f"{missing} not in: {done.stderr}"
+
+
+@pytest.mark.parametrize("what", BEFORE_DRIVER)
+def test_refused_before_anything_is_stored(user, make_flow, what):
+    before, body, says = BEFORE_DRIVER[what]
+    refused(user.create(make_flow(body, imports=IMPORTS, before=before), check=False), says)
+    assert not user.asked()
+    assert not list((user.folder / "store").rglob("data"))
+
+
+@pytest.mark.parametrize("what", BY_DRIVER)
+def test_refused_by_the_compiler(user_of_driver, make_flow, what):
+    before, body, says = BY_DRIVER[what]
+    script = make_flow(body, imports=IMPORTS, before=before)
+    refused(user_of_driver.create(script, "--only-yaml", check=False), says)
+
+
+def test_compiled(user_of_driver, make_flow, tmp_path):
+    file = tmp_path / "pipeline.yaml"
+    user_of_driver.create(make_flow(LINEAR), "--only-yaml", "--output", str(file))
+    printed = user_of_driver.create(make_flow(LINEAR), "--only-yaml").stdout
+    assert '"schemaVersion": "2.1.0"' in printed
+    assert printed.rstrip("\n") == file.read_text().rstrip("\n")
+
+
+@pytest.mark.parametrize(("arguments", "environment", "says"), [
+    (["--output", "x"], {}, ["--only-yaml"]),
+    (["--max-workers", "0"], {}, ["--max-workers"]),
+    (["--tag", ""], {}, ["Tags"]),
+    ([], {"METAFLOW_SERVICE_URL": ""}, ["METAFLOW_SERVICE_URL"]),
+    ([], {"MILLRACE_DRIVER_BIN": "/nowhere/driver"}, ["MILLRACE_DRIVER_BIN", "/nowhere/driver"]),
+])
+def test_wrong_settings(user, make_flow, arguments, environment, says):
+    refused(user.create(make_flow(LINEAR), *arguments, check=False, environment=environment), says)
+    assert not user.asked()
+
+
+def test_environment_that_builds_packages(user, make_flow):
+    done = user.create(make_flow(LINEAR), top=("--environment", "pypi"), check=False)
+    assert done.returncode != 0 and not user.asked()
+
+
+@pytest.fixture
+def user_of_driver(tmp_path):
+    """A user of the real program."""
+    program = os.environ.get("MILLRACE_DRIVER_BIN") or str(ROOT / "bin" / "driver")
+    launcher = tmp_path / "launchers"
+    launcher.mkdir()
+    (launcher / "launcher-linux-amd64").write_text("only its digest is of interest")
+    user = User(
+        tmp_path / "user",
+        MILLRACE_DRIVER="driver.example:7070",
+        MILLRACE_DRIVER_HTTP="https://driver.example:7071",
+        MILLRACE_LAUNCHER_DIR=str(launcher),
+    )
+    user.environment["MILLRACE_DRIVER_BIN"] = program
+    return user
