@@ -1,11 +1,5 @@
 package tasksocket
 
-import (
-	"context"
-
-	"github.com/millrace/millrace/internal/objstore"
-)
-
 // Transition is where the flow goes on after an attempt.
 type Transition struct {
 	Next      []string `json:"next"`
@@ -29,10 +23,4 @@ type Outcome struct {
 	Trouble error
 	// Fenced says that a write was refused because the lease is lost.
 	Fenced bool
-}
-
-// ReadOutcome reads what an earlier life of the attempt left in the datastore:
-// whether it is DONE, and if so with which data.json and transition.
-func ReadOutcome(ctx context.Context, store objstore.Store, scope Scope) (Outcome, error) {
-	return readOutcome(ctx, store, scope)
 }
