@@ -1,13 +1,25 @@
 // Package metadata speaks to Metaflow's metadata service for a task: it
 // registers the task before Python starts, relays the child's calls, holds
 // what the service cannot take yet, and beats.
+//
+//	Register ─┐
+//	Do (POST) ┼─► queue, in order ─► service      while it is down the queue
+//	Post      ┘      │                            grows and all are answered
+//	Do (GET)  ───────┴─ what the queue will make is answered from it
+//	Flush     ───► empties the queue, then `attempt` once more
 package metadata
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/millrace/millrace/internal/objstore"
 )
 
 // Config says where the service is.
@@ -16,57 +28,61 @@ type Config struct {
 	URL string
 	// Headers are METAFLOW_SERVICE_HEADERS; they may hold a secret.
 	Headers map[string]string
-	// Budget bounds how long one call, and the last flush, are tried.
+	// Budget bounds how long one call, and the last flush, are tried
+	// (default 5 min).
 	Budget time.Duration
 	Logger *slog.Logger
 }
 
+// ErrUnavailable is wrapped when the service stayed away beyond the budget.
+var ErrUnavailable = fmt.Errorf("metadata service unavailable: %w", objstore.ErrTransient)
+
 // Client is a connection to the service. It is safe for concurrent use.
-type Client struct{}
+type Client struct {
+	cfg  Config
+	base string
+	http *http.Client
+
+	mu      sync.Mutex
+	version string
+	made    map[string]bool // flows, runs and steps that are there for sure
+}
 
 // New makes a Client; nothing is contacted.
-func New(cfg Config) (*Client, error) { return nil, errors.New("not yet") }
-
-// TaskConfig names one leased attempt and how its objects are described.
-type TaskConfig struct {
-	Flow, Run, Step, Task string
-	Attempt               int
-	User                  string
-	Tags, SystemTags      []string
-	DatastoreType         string
-	DatastoreRoot         string
-	// Fields are further rows (field name -> value), such as kubernetes-pod-name.
-	Fields map[string]string
-	// Fence is asked before each write; an error refuses it.
-	Fence func(context.Context) error
+func New(cfg Config) (*Client, error) {
+	if cfg.URL == "" {
+		return nil, errors.New("no metadata service: set METAFLOW_SERVICE_URL to the one of your deployment")
+	}
+	u, err := url.Parse(cfg.URL)
+	if err == nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		err = errors.New("want http://host or https://host")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("metadata service: METAFLOW_SERVICE_URL is %q: %w", u.Redacted(), err)
+	}
+	if cfg.Budget <= 0 {
+		cfg.Budget = 5 * time.Minute
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Client{
+		cfg: cfg, base: strings.TrimRight(cfg.URL, "/"), made: map[string]bool{},
+		http: &http.Client{Transport: newTransport(), CheckRedirect: stayOnHost},
+	}, nil
 }
 
-// Task is the metadata of one leased attempt.
-type Task struct{}
+// Close ends idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Task begins the metadata of one attempt. Registrations and the child's
-// writes go through its queue in order.
-func (c *Client) Task(cfg TaskConfig) *Task { return nil }
-
-// Register makes flow, run, step and task known and posts attempt, ds-type
-// and ds-root. While the service is down it queues and returns nil.
-func (t *Task) Register(ctx context.Context) error { return nil }
-
-// Do makes one call for the child; it implements tasksocket.Metadata. A write
-// that the service cannot take now is queued and answered as if taken.
-func (t *Task) Do(ctx context.Context, method, path string, body []byte) (status int, reply []byte, version string, err error) {
-	return 0, nil, "", errors.New("not yet")
+func newTransport() *http.Transport {
+	return &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}
 }
 
-// Post queues one row of metadata of the attempt.
-func (t *Task) Post(field, kind, value string) {}
-
-// Beat sends heartbeats of the task until ctx ends.
-func (t *Task) Beat(ctx context.Context) {}
-
-// Flush empties the queue and, last of all, posts the attempt's number again
-// (the client takes the newest row). It fails when the budget is over.
-func (t *Task) Flush(ctx context.Context) error { return nil }
-
-// Drop forgets the queue: the lease is lost.
-func (t *Task) Drop() {}
+// stayOnHost keeps the headers, which may hold a key, from going elsewhere.
+func stayOnHost(r *http.Request, via []*http.Request) error {
+	if len(via) > 5 || r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
