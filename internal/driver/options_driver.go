@@ -1,10 +1,6 @@
 package driver
 
 import (
-	"fmt"
-	"os"
-	"strings"
-
 	"github.com/spf13/pflag"
 
 	"github.com/millrace/millrace/internal/buildinfo"
@@ -29,13 +25,9 @@ func (o *driverOptions) declare(flags *pflag.FlagSet) {
 
 // dial makes a client; it does not wait for the driver to answer.
 func (o *driverOptions) dial() (*driverclient.Client, error) {
-	token := o.token
-	if token == "" && o.tokenFile != "" {
-		raw, err := os.ReadFile(o.tokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the driver's token (MILLRACE_TOKEN_FILE): %w", err)
-		}
-		token = strings.TrimSpace(string(raw))
+	token, err := readToken(o.token, o.tokenFile)
+	if err != nil {
+		return nil, err
 	}
 	return driverclient.Dial(driverclient.Config{
 		Address: o.address, Token: token, CA: o.ca, Program: buildinfo.String("driver"),

@@ -48,6 +48,7 @@ func NewRoot(env *Env) *cobra.Command {
 	root.SetErr(env.Stderr)
 	root.AddCommand(
 		// One line per verb; each lives in cmd_<verb>.go.
+		newServeCommand(env),
 		newDevCommand(env),
 		newCompileCommand(env),
 		newDeployCommand(env),
@@ -55,6 +56,9 @@ func NewRoot(env *Env) *cobra.Command {
 		newStatusCommand(env),
 		newTerminateCommand(env),
 		newRetryCommand(env),
+		newRunsCommand(env),
+		newTasksCommand(env),
+		newReferenceCommand(env),
 	)
 	return root
 }
