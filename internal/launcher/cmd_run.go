@@ -1,0 +1,166 @@
+package launcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/internal/artifact"
+	"github.com/millrace/millrace/internal/metadata"
+	"github.com/millrace/millrace/internal/objstore/open"
+	"github.com/millrace/millrace/internal/setting"
+	"github.com/millrace/millrace/internal/supervise"
+)
+
+// runOptions are those of `run` alone.
+type runOptions struct {
+	options
+	step           string
+	serviceURL     string
+	serviceHeaders string
+	workDir        string
+	grace          time.Duration
+	metadataBudget time.Duration
+}
+
+func newRunCommand(env *Env) *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use: "run", Short: "Run tasks of a step until the driver has none left for this worker", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), env) },
+	}
+	flags := cmd.Flags()
+	o.declare(flags)
+	flags.StringVar(&o.step, "step", "", "the step whose pool this worker joins")
+	flags.StringVar(&o.serviceURL, "service-url", "", "Metaflow's metadata service (default: the one the flow was deployed with)")
+	setting.Env(flags, "service-url", "METAFLOW_SERVICE_URL")
+	setting.Secret(flags, &o.serviceHeaders, "METAFLOW_SERVICE_HEADERS", "headers for the metadata service, a JSON object")
+	flags.StringVar(&o.workDir, "work-dir", "", "folder for code, working folders and logs (default: the system's for temporary files)")
+	setting.Env(flags, "work-dir", "MILLRACE_WORK_DIR")
+	flags.DurationVar(&o.grace, "kill-grace", 10*time.Second, "time between SIGTERM and SIGKILL for a task that must end")
+	setting.Env(flags, "kill-grace", "MILLRACE_KILL_GRACE")
+	flags.DurationVar(&o.metadataBudget, "metadata-budget", 5*time.Minute, "how long the metadata service is waited for before a task's report")
+	setting.Env(flags, "metadata-budget", "MILLRACE_METADATA_BUDGET")
+	return cmd
+}
+
+func (o *runOptions) run(ctx context.Context, env *Env) error {
+	if o.step == "" {
+		return errors.New("--step: missing; the compiled pipeline gives it")
+	}
+	s, stores, end, err := begin(env, &o.options, "run", o.step)
+	if err != nil {
+		return err
+	}
+	defer end()
+	doc, err := s.definition(ctx)
+	if err != nil {
+		return signaled(ctx, err)
+	}
+	step, found := doc.flow.Step(o.step)
+	if !found {
+		return fmt.Errorf("--step: the flow %s has no step %q", doc.flow.Flow, o.step)
+	}
+	if o.step == doc.flow.StartStep {
+		// The first pool alone opens the run with its parameters.
+		values, err := s.input.ParametersJSON(doc.flow.Parameters)
+		if err != nil {
+			return fmt.Errorf("the run's parameters: %w", err)
+		}
+		s.parameters = &values
+	}
+	w := &worker{session: s, flow: doc.flow, step: step}
+	p, closePod, err := o.pod(w, env, stores)
+	if err != nil {
+		return err
+	}
+	defer closePod()
+	w.run = p.attempt
+	return w.serve(ctx)
+}
+
+// pod makes what this process's attempts share.
+func (o *runOptions) pod(w *worker, env *Env, stores *open.Stores) (*pod, func(), error) {
+	headers, err := serviceHeaders(o.serviceHeaders)
+	if err != nil {
+		return nil, nil, err
+	}
+	url := o.serviceURL
+	if url == "" {
+		url = w.flow.Environment["METAFLOW_SERVICE_URL"]
+	}
+	service, err := metadata.New(metadata.Config{URL: url, Headers: headers, Budget: o.metadataBudget, Logger: w.logger})
+	if err != nil {
+		return nil, nil, fmt.Errorf("the metadata service (METAFLOW_SERVICE_URL): %w", err)
+	}
+	store, err := stores.Store(w.flow.Datastore.Type, w.flow.Datastore.Root)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the flow's datastore: %w", err)
+	}
+	folder, err := os.MkdirTemp(o.workDir, "millrace-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("a folder to work in (--work-dir): %w", err)
+	}
+	if err := os.Mkdir(filepath.Join(folder, "encode"), 0o700); err != nil {
+		return nil, nil, fmt.Errorf("a folder to work in (--work-dir): %w", err)
+	}
+	supervisor, err := supervise.New(w.logger)
+	if err != nil {
+		return nil, nil, fmt.Errorf("supervise tasks: %w", err)
+	}
+	p := &pod{
+		worker: w, environ: env.Environ, console: env.Stdout, stores: stores, store: store, metadata: service,
+		artifacts: artifact.New(artifact.Config{TempDir: filepath.Join(folder, "encode")}), supervisor: supervisor,
+		folder: folder, grace: o.grace,
+	}
+	return p, func() {
+		supervisor.Close()
+		if err := os.RemoveAll(folder); err != nil {
+			w.logger.Warn("the folder was not removed", "folder", folder, "error", err)
+		}
+	}, nil
+}
+
+// serviceHeaders reads METAFLOW_SERVICE_HEADERS; what it holds is not shown.
+func serviceHeaders(text string) (map[string]string, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	var headers map[string]string
+	if json.Unmarshal([]byte(text), &headers) != nil {
+		return nil, errors.New("METAFLOW_SERVICE_HEADERS: want a JSON object of strings")
+	}
+	return headers, nil
+}
+
+// fields are further rows of a task's metadata, under the names Metaflow's own
+// Kubernetes pods use.
+func (a *attempt) fields() map[string]string {
+	out := map[string]string{"kfp-run-id": a.input.Run}
+	set := func(name, value string) {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	set("kubernetes-pod-name", a.options.podName)
+	set("kubernetes-pod-id", a.options.podUID)
+	for _, pair := range a.environ {
+		name, value, _ := strings.Cut(pair, "=")
+		switch name {
+		case "METAFLOW_KUBERNETES_POD_NAMESPACE":
+			set("kubernetes-pod-namespace", value)
+		case "METAFLOW_KUBERNETES_SERVICE_ACCOUNT_NAME":
+			set("kubernetes-pod-service-account-name", value)
+		case "METAFLOW_KUBERNETES_NODE_IP":
+			set("kubernetes-node-ip", value)
+		}
+	}
+	return out
+}
