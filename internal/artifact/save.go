@@ -24,9 +24,15 @@ import (
 // copy, so a source that changes meanwhile cannot store a wrong object.
 func (p *Pool) Save(ctx context.Context, store objstore.Store, key string, src objstore.Source, raw bool, fence func(context.Context) error) error {
 	// Two savers of one key in this process do the work once.
+	mine := false
 	_, err, _ := p.saving.Do(fmt.Sprintf("%p %s", store, key), func() (any, error) {
+		mine = true
 		return nil, p.save(ctx, store, key, src, raw, fence)
 	})
+	if err != nil && !mine && ctx.Err() == nil {
+		// What ended the other's save, its context or its source, is not ours.
+		return p.save(ctx, store, key, src, raw, fence)
+	}
 	return err
 }
 

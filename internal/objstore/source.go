@@ -10,7 +10,13 @@ import (
 type Bytes []byte
 
 // Open implements Source.
-func (b Bytes) Open() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+func (b Bytes) Open() (io.ReadCloser, error) { return bytesReader{bytes.NewReader(b)}, nil }
+
+// bytesReader can seek, unlike what io.NopCloser returns: adapters need no
+// copy then to send a body twice.
+type bytesReader struct{ *bytes.Reader }
+
+func (bytesReader) Close() error { return nil }
 
 // Size implements Source.
 func (b Bytes) Size() int64 { return int64(len(b)) }

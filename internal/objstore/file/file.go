@@ -162,12 +162,24 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	unlock, err := lock(filepath.Dir(path), true)
 	if err == nil {
 		defer unlock()
-		if err = os.Remove(path); err == nil {
-			err = os.Remove(path + metaSuffix)
-		}
+		err = remove(path)
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) || notAFolder(err) {
 		return nil
 	}
 	return s.failed("delete", key, err)
+}
+
+func remove(path string) error {
+	st, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if st.IsDir() {
+		return nil // holds other keys, or will
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return os.Remove(path + metaSuffix)
 }

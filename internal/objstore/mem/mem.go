@@ -50,7 +50,20 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, fn func(o
 	if r.Length >= 0 {
 		data = data[:min(r.Length, int64(len(data)))]
 	}
-	return fn(o.info, bytes.NewReader(data))
+	return fn(o.info, contextReader{ctx, bytes.NewReader(data)})
+}
+
+// contextReader breaks off when its context ends, as a connection does.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.Read(p)
 }
 
 // Put implements objstore.Store.
@@ -63,7 +76,7 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 		return err
 	}
 	defer r.Close()
-	data, err := io.ReadAll(r)
+	data, err := io.ReadAll(contextReader{ctx, r})
 	if err != nil {
 		return err
 	}

@@ -144,12 +144,12 @@ func (s *Stores) Object(url string) (objstore.Store, string, error) {
 		root, key = path.Split(path.Clean(url))
 		root = path.Clean(root)
 	} else {
-		rest := strings.TrimPrefix(url, "s3://")
+		scheme, rest, _ := strings.Cut(url, "://")
 		i := strings.LastIndexByte(rest, '/')
 		if i < 0 {
 			return nil, "", fmt.Errorf("%q names a bucket, not an object", url)
 		}
-		root, key = "s3://"+rest[:i], rest[i+1:]
+		root, key = scheme+"://"+rest[:i], rest[i+1:]
 	}
 	if err := objstore.CheckKey(key); err != nil {
 		return nil, "", fmt.Errorf("%q names no object: %w", url, err)

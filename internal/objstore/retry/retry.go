@@ -48,6 +48,10 @@ func New(cfg Config) *Retrier {
 	return &Retrier{cfg: cfg}
 }
 
+// errGivenUp marks a failure whose budget is used up: a retrier around another
+// one, as around the parts of an upload, does not begin anew.
+var errGivenUp = errors.New("given up")
+
 // Do calls try until it succeeds, fails for good, or the budget is used up.
 // what names operation and object for the log.
 func (r *Retrier) Do(ctx context.Context, what string, try func() error) error {
@@ -58,7 +62,7 @@ func (r *Retrier) Do(ctx context.Context, what string, try func() error) error {
 			return context.Cause(ctx)
 		}
 		err := try()
-		if err == nil || !errors.Is(err, objstore.ErrTransient) {
+		if err == nil || !errors.Is(err, objstore.ErrTransient) || errors.Is(err, errGivenUp) {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -72,7 +76,7 @@ func (r *Retrier) Do(ctx context.Context, what string, try func() error) error {
 		// crowd that failed together does not come back together.
 		pause := wait/2 + rand.N(wait)
 		if now.Add(pause).After(deadline) {
-			return fmt.Errorf("given up after %d tries in %s: %w", tries, r.cfg.Budget, err)
+			return fmt.Errorf("%w after %d tries in %s: %w", errGivenUp, tries, r.cfg.Budget, err)
 		}
 		r.cfg.Logger.Warn("store: trying again", "what", what, "in", pause.Round(time.Millisecond), "tries", tries, "error", err)
 		timer := time.NewTimer(pause)

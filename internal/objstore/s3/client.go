@@ -43,6 +43,8 @@ type Config struct {
 type Clients struct {
 	cfg     Config
 	buffers chan []byte
+	// exists holds the buckets that have answered for an object.
+	exists sync.Map
 
 	mu     sync.Mutex
 	client *s3.Client
@@ -81,6 +83,13 @@ func (c *Clients) Store(root string, retry Retry) (*Store, error) {
 		prefix += "/"
 	}
 	return &Store{clients: c, retry: retry, bucket: bucket, prefix: prefix}, nil
+}
+
+func (c *Clients) know(bucket string) { c.exists.Store(bucket, true) }
+
+func (c *Clients) known(bucket string) bool {
+	_, ok := c.exists.Load(bucket)
+	return ok
 }
 
 // get returns the client, made at the first call. A failure is not kept: the

@@ -38,7 +38,7 @@ func (s *Store) failed(ctx context.Context, op, key string, err error) error {
 	if errors.Is(err, objstore.ErrTransient) {
 		return err
 	}
-	class, what := s.classify(ctx, err)
+	what, class := s.classify(ctx, err)
 	at := ""
 	if s.clients.cfg.Endpoint != "" {
 		at = " at " + s.clients.cfg.Endpoint
@@ -49,13 +49,13 @@ func (s *Store) failed(ctx context.Context, op, key string, err error) error {
 	return fmt.Errorf("s3: %s %s%s: %s: %w", op, s.url(key), at, what, class)
 }
 
-// classify returns the error's class for callers and its meaning for people.
-func (s *Store) classify(ctx context.Context, err error) (class error, what string) {
+// classify returns the error's meaning for people and its class for callers.
+func (s *Store) classify(ctx context.Context, err error) (what string, class error) {
 	if cause := context.Cause(ctx); cause != nil {
 		if errors.Is(cause, errWriteTimeout) {
-			return objstore.ErrTransient, fmt.Sprintf("no answer within %s", s.clients.cfg.WriteTimeout)
+			return fmt.Sprintf("no answer within %s", s.clients.cfg.WriteTimeout), objstore.ErrTransient
 		}
-		return cause, "given up"
+		return "given up", cause
 	}
 	code, text := "", ""
 	if ae, ok := errors.AsType[smithy.APIError](err); ok {
@@ -68,38 +68,38 @@ func (s *Store) classify(ctx context.Context, err error) (class error, what stri
 	}
 	switch code {
 	case "NoSuchKey", "NotFound":
-		return fs.ErrNotExist, told
+		return told, fs.ErrNotExist
 	case "NoSuchBucket":
-		return errNoBucket, fmt.Sprintf("there is no bucket %q (%s): create it, or correct METAFLOW_DATASTORE_SYSROOT_S3 and deploy again", s.bucket, told)
+		return fmt.Sprintf("there is no bucket %q (%s): create it, or correct METAFLOW_DATASTORE_SYSROOT_S3 and deploy again", s.bucket, told), errNoBucket
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId":
-		return fs.ErrPermission, fmt.Sprintf("the server refuses the credentials (%s): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role, this process runs with", told)
+		return fmt.Sprintf("the server refuses the credentials (%s): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role, this process runs with", told), fs.ErrPermission
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired":
-		return fs.ErrPermission, fmt.Sprintf("the credentials have expired (%s): renew AWS_SESSION_TOKEN, or use a role that renews itself", told)
+		return fmt.Sprintf("the credentials have expired (%s): renew AWS_SESSION_TOKEN, or use a role that renews itself", told), fs.ErrPermission
 	case "RequestTimeTooSkewed":
-		return fs.ErrPermission, fmt.Sprintf("this machine's clock is wrong (%s): set it", told)
+		return fmt.Sprintf("this machine's clock is wrong (%s): set it", told), fs.ErrPermission
 	case "AccessDenied", "AllAccessDisabled", "AccountProblem":
-		return fs.ErrPermission, fmt.Sprintf("the credentials do not allow this (%s): grant s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on bucket %q", told, s.bucket)
+		return fmt.Sprintf("the credentials do not allow this (%s): grant s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on bucket %q", told, s.bucket), fs.ErrPermission
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
-		return fs.ErrPermission, fmt.Sprintf("bucket %q is in another region%s (%s): set AWS_REGION to it", s.bucket, region(err), told)
+		return fmt.Sprintf("bucket %q is in another region%s (%s): set AWS_REGION to it", s.bucket, region(err), told), fs.ErrPermission
 	case "PreconditionFailed":
-		return fs.ErrExist, told
+		return told, fs.ErrExist
 	case "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "RequestTimeoutException", "OperationAborted",
 		"ConditionalRequestConflict", "Throttling", "ThrottlingException", "RequestLimitExceeded", "BandwidthLimitExceeded", "NoSuchUpload":
-		return objstore.ErrTransient, explain(code, httpStatus, text)
+		return explain(code, httpStatus, text), objstore.ErrTransient
 	}
 	switch {
 	case httpStatus == 404:
-		return fs.ErrNotExist, told
+		return told, fs.ErrNotExist
 	case httpStatus == 412:
-		return fs.ErrExist, told
+		return told, fs.ErrExist
 	case httpStatus == 301 || httpStatus == 307:
-		return fs.ErrPermission, fmt.Sprintf("bucket %q is in another region%s (%s): set AWS_REGION to it", s.bucket, region(err), told)
+		return fmt.Sprintf("bucket %q is in another region%s (%s): set AWS_REGION to it", s.bucket, region(err), told), fs.ErrPermission
 	case httpStatus == 401 || httpStatus == 403:
-		return fs.ErrPermission, fmt.Sprintf("the credentials do not allow this (%s)", told)
+		return fmt.Sprintf("the credentials do not allow this (%s)", told), fs.ErrPermission
 	case httpStatus == 408 || httpStatus == 409 || httpStatus == 429 || httpStatus >= 500:
-		return objstore.ErrTransient, explain(code, httpStatus, text)
+		return explain(code, httpStatus, text), objstore.ErrTransient
 	case httpStatus > 0 && httpStatus != 200:
-		return nil, explain(code, httpStatus, text)
+		return explain(code, httpStatus, text), nil
 	}
 	return s.classifyNetwork(err)
 }
@@ -118,7 +118,7 @@ func region(err error) string {
 }
 
 // classifyNetwork is for what failed without an answer.
-func (s *Store) classifyNetwork(err error) (class error, what string) {
+func (s *Store) classifyNetwork(err error) (what string, class error) {
 	endpoint := s.clients.cfg.Endpoint
 	check := "check the network"
 	if endpoint != "" {
@@ -127,25 +127,25 @@ func (s *Store) classifyNetwork(err error) (class error, what string) {
 	if de, ok := errors.AsType[*net.DNSError](err); ok {
 		// Also a name that is wrong for good is waited for: names of services
 		// come late when everything starts at once. The log says it each time.
-		return objstore.ErrTransient, fmt.Sprintf("the name %q cannot be resolved: %s", de.Name, check)
+		return fmt.Sprintf("the name %q cannot be resolved: %s", de.Name, check), objstore.ErrTransient
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return objstore.ErrTransient, "the connection is refused: is the server running? " + check
+		return "the connection is refused: is the server running? " + check, objstore.ErrTransient
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return objstore.ErrTransient, "the connection broke off"
+		return "the connection broke off", objstore.ErrTransient
 	}
 	// A timeout while credentials are fetched is a timeout, too.
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-		return objstore.ErrTransient, "no answer in time: " + check
+		return "no answer in time: " + check, objstore.ErrTransient
 	}
 	if strings.Contains(err.Error(), "credentials") || strings.Contains(err.Error(), "IMDS") {
-		return fs.ErrPermission, "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role"
+		return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role", fs.ErrPermission
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
-		return objstore.ErrTransient, fmt.Sprintf("%s (%s)", last(err), check)
+		return fmt.Sprintf("%s (%s)", last(err), check), objstore.ErrTransient
 	}
-	return nil, last(err).Error()
+	return last(err).Error(), nil
 }
 
 // last is the innermost error, without the SDK's chain of contexts.

@@ -70,13 +70,9 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 		return err
 	}
 	defer r.Close()
-	var content io.Reader = r
-	if _, ok := r.(io.Seeker); !ok {
-		data, err := io.ReadAll(io.LimitReader(r, src.Size()+1))
-		if err != nil {
-			return err
-		}
-		content = bytes.NewReader(data)
+	content, err := seekable(r, src.Size())
+	if err != nil {
+		return fmt.Errorf("s3: put %s: %w", s.url(key), err)
 	}
 	ctx, cancel := s.clients.writeContext(ctx)
 	defer cancel()
@@ -89,6 +85,31 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 		return s.failed(ctx, "put", key, err)
 	}
 	return nil
+}
+
+// seekable returns the source's reader, or a copy of its content: the SDK reads
+// a body twice, to sign and to send it. A source that has not the size it
+// announced would otherwise look like a broken connection.
+func seekable(r io.Reader, announced int64) (io.ReadSeeker, error) {
+	rs, ok := r.(io.ReadSeeker)
+	if !ok {
+		data, err := io.ReadAll(io.LimitReader(r, announced+1))
+		if err != nil {
+			return nil, fmt.Errorf("reading the source: %w", err)
+		}
+		rs = bytes.NewReader(data)
+	}
+	size, err := rs.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = rs.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the source: %w", err)
+	}
+	if size != announced {
+		return nil, fmt.Errorf("the source has not the %d bytes it announced", announced)
+	}
+	return rs, nil
 }
 
 func headerSafe(text string) bool {
@@ -154,23 +175,33 @@ func (u *upload) send(ctx context.Context, src objstore.Source) error {
 		return err
 	}
 	defer r.Close()
-	size := u.store.clients.cfg.PartSize
-	if least := (src.Size() + mostParts - 1) / mostParts; size < least {
-		size = least
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(partsAtOnce)
-	for number, left := int32(1), src.Size(); left > 0; number++ {
+	err = u.cut(ctx, r, src.Size(), group)
+	// A part that failed is why the cutting ended, if both did.
+	if sent := group.Wait(); sent != nil {
+		return sent
+	}
+	if err != nil {
+		return fmt.Errorf("s3: put %s: %w", u.store.url(u.key), err)
+	}
+	slices.SortFunc(u.parts, func(a, b types.CompletedPart) int { return cmp.Compare(*a.PartNumber, *b.PartNumber) })
+	return nil
+}
+
+// cut reads the source part by part and hands each to the group.
+func (u *upload) cut(ctx context.Context, r io.Reader, total int64, group *errgroup.Group) error {
+	size := max(u.store.clients.cfg.PartSize, (total+mostParts-1)/mostParts)
+	for number, left := int32(1), total; left > 0; number++ {
 		n := min(size, left)
 		left -= n
 		buffer, give, err := u.store.clients.buffer(ctx, n)
 		if err != nil {
-			break
+			return err
 		}
 		if _, err := io.ReadFull(r, buffer); err != nil {
 			give()
-			_ = group.Wait()
-			return fmt.Errorf("s3: put %s: reading the source: %w", u.store.url(u.key), err)
+			return fmt.Errorf("reading the source: %w", err)
 		}
 		group.Go(func() error {
 			defer give()
@@ -178,13 +209,12 @@ func (u *upload) send(ctx context.Context, src objstore.Source) error {
 			return u.store.retry(ctx, what, func() error { return u.part(ctx, number, buffer) })
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
+	switch _, err := io.ReadFull(r, make([]byte, 1)); {
+	case err == nil:
+		return fmt.Errorf("the source has not the %d bytes it announced", total)
+	case !errors.Is(err, io.EOF):
+		return fmt.Errorf("reading the source: %w", err)
 	}
-	if ctx.Err() != nil && len(u.parts) == 0 {
-		return context.Cause(ctx)
-	}
-	slices.SortFunc(u.parts, func(a, b types.CompletedPart) int { return cmp.Compare(*a.PartNumber, *b.PartNumber) })
 	return nil
 }
 

@@ -121,14 +121,20 @@ func (s *Store) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	}
 	out, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: name})
 	if err != nil {
-		if status(err) != 404 {
-			// The answer to HEAD has no body, so it does not say why. A GET does.
+		// The answer to HEAD has no body, so it does not say why. A GET does.
+		// That the bucket is there need be learnt only once.
+		if status(err) != 404 || !s.clients.known(s.bucket) {
 			if told := s.why(ctx, client, name); told != nil {
 				err = told
 			}
 		}
-		return objstore.Info{}, s.failed(ctx, "stat", key, err)
+		err = s.failed(ctx, "stat", key, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			s.clients.know(s.bucket)
+		}
+		return objstore.Info{}, err
 	}
+	s.clients.know(s.bucket)
 	return objstore.Info{
 		Key: key, Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified), Metadata: metadata(out.Metadata),
 	}, nil
