@@ -80,7 +80,11 @@ func (i item) isRaw() bool {
 
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
-// invalid is an error of the caller's own making.
+// invalidError is of the caller's own making.
+type invalidError struct{ error }
+
+func (i invalidError) Unwrap() []error { return []error{i.error, fs.ErrInvalid} }
+
 func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", fmt.Errorf(format, args...), fs.ErrInvalid)
+	return invalidError{fmt.Errorf(format, args...)}
 }
