@@ -100,7 +100,7 @@ func taskProto(g schedule.Grant) *millracev1.Task {
 }
 
 func inputsProto(in schedule.Inputs) *millracev1.TaskInputs {
-	if len(in.Ranges) > 0 || in.Count > 0 {
+	if len(in.Ranges) > 0 {
 		out := &millracev1.TaskRanges{Count: in.Count}
 		for _, r := range in.Ranges {
 			out.Ranges = append(out.Ranges, &millracev1.LeafRange{First: r.First, Last: r.Last, Step: r.Step, Prefix: r.Prefix, Suffix: r.Suffix})

@@ -175,7 +175,11 @@ func (s *Server) run(ctx context.Context, l listeners) {
 	err := group.Wait()
 	s.stop()
 	s.err = errors.Join(err, s.store.Close())
-	s.cfg.Logger.Info("driver stopped", "error", s.err)
+	if s.err != nil {
+		s.cfg.Logger.Error("driver stopped", "error", s.err)
+		return
+	}
+	s.cfg.Logger.Info("driver stopped")
 }
 
 // grace is the time for the stop: that of Stop's context when it was called.
