@@ -112,19 +112,37 @@ func descendants(pid int) []int {
 }
 
 // sweep kills what a pod left whose supervisor was itself killed: its
-// processes have moved to init but still carry the pod's uid.
+// processes have moved to init but still carry the pod's uid. It returns when
+// they are gone.
 func sweep(uid string) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		alive := marked(uid)
+		for _, pid := range alive {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if len(alive) == 0 {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// marked lists the processes that carry the pod's uid.
+func marked(uid string) []int {
+	var out []int
 	mark := []byte("KFP_POD_UID=" + uid)
 	for _, pid := range allPIDs() {
+		// A zombie's environment is empty.
 		env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-		if err != nil {
+		if err != nil || pid == os.Getpid() {
 			continue
 		}
 		for entry := range bytes.SplitSeq(env, []byte{0}) {
-			if bytes.Equal(entry, mark) && pid != os.Getpid() {
-				_ = syscall.Kill(pid, syscall.SIGKILL)
+			if bytes.Equal(entry, mark) {
+				out = append(out, pid)
 				break
 			}
 		}
 	}
+	return out
 }

@@ -126,6 +126,10 @@ func (p *Process) Terminate() { p.signal(syscall.SIGTERM) }
 // Kill ends the container at once.
 func (p *Process) Kill() { p.signal(syscall.SIGQUIT) }
 
+// Lose kills the supervisor, so that nobody knows how the container ended; it
+// dies with it.
+func (p *Process) Lose() { p.signal(syscall.SIGKILL) }
+
 // Forget stops watching a process that is not our child.
 func (p *Process) Forget() { p.stop.Do(func() { close(p.gone) }) }
 
