@@ -79,6 +79,8 @@ class Connection:
             if length > MAX_FRAME:
                 raise LauncherError(op, "internal", "it announced a frame of %d bytes" % length)
             reply = json.loads(self._read(op, length))
+            if isinstance(reply, dict) and reply.get("reply_file"):
+                reply = _read_spooled(reply["reply_file"])
         except OSError as error:
             raise LauncherGone(op, str(error)) from error
         if not isinstance(reply, dict) or not reply.get("ok"):
@@ -101,6 +103,13 @@ class Connection:
 
     def close(self):
         self._socket.close()
+
+
+def _read_spooled(name):
+    """A reply that fits no frame comes as a file of ours."""
+    with open(name, "rb") as f:
+        os.unlink(name)
+        return json.load(f)
 
 
 _mine = threading.local()
