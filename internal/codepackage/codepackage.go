@@ -12,6 +12,9 @@ package codepackage
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/millrace/millrace/internal/flowdef"
 	"github.com/millrace/millrace/internal/objstore"
@@ -26,6 +29,9 @@ var ErrCorrupt = errors.New("code package refused")
 type Package struct {
 	// Dir is the extracted folder; its code is in Dir/.mf_code.
 	Dir string
+	// CodeDir is below Dir where Metaflow's own code is, what PYTHONPATH
+	// names: ".mf_code", or "." in a package of the old layout.
+	CodeDir string
 }
 
 // Fetch downloads the object key, which must be the package ref describes,
@@ -35,11 +41,79 @@ func Fetch(ctx context.Context, store objstore.Store, key string, ref flowdef.Co
 	return fetch(ctx, store, key, ref, dir, defaultLimits())
 }
 
-// limits bound what an archive may hold.
-type limits struct{}
-
-func defaultLimits() limits { return limits{} }
-
 func fetch(ctx context.Context, store objstore.Store, key string, ref flowdef.CodePackage, dir string, l limits) (Package, error) {
-	return Package{}, errors.New("not yet")
+	p, err := bring(ctx, store, key, ref, dir, l)
+	if err != nil {
+		return Package{}, fmt.Errorf("code package %s: %w", ref.URL, err)
+	}
+	return p, nil
+}
+
+func bring(ctx context.Context, store objstore.Store, key string, ref flowdef.CodePackage, dir string, l limits) (Package, error) {
+	if ref.Size > l.archive {
+		return Package{}, corrupt("%d bytes are announced, more than the %d allowed", ref.Size, l.archive)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Package{}, err
+	}
+	archive, err := os.CreateTemp(dir, "download-")
+	if err != nil {
+		return Package{}, err
+	}
+	defer os.Remove(archive.Name())
+	defer archive.Close()
+	if err := download(ctx, store, key, ref.Size, archive); err != nil {
+		return Package{}, err
+	}
+	if err := verify(archive, ref); err != nil {
+		return Package{}, err
+	}
+	fresh, err := os.MkdirTemp(dir, "extract-")
+	if err != nil {
+		return Package{}, err
+	}
+	defer os.RemoveAll(fresh) // gone already when all went well
+	code, err := unpack(ctx, archive, ref, fresh, l)
+	if err != nil {
+		return Package{}, err
+	}
+	final := filepath.Join(dir, "metaflow")
+	if err := os.RemoveAll(final); err != nil {
+		return Package{}, fmt.Errorf("remove the one before: %w", err)
+	}
+	if err := os.Rename(fresh, final); err != nil {
+		return Package{}, err
+	}
+	return Package{Dir: final, CodeDir: code}, nil
+}
+
+// unpack fills the folder and returns where the code is in it.
+func unpack(ctx context.Context, archive *os.File, ref flowdef.CodePackage, dir string, l limits) (string, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	if _, err := archive.Seek(0, 0); err != nil {
+		return "", err
+	}
+	if err := extract(ctx, archive, ref.Size, root, l); err != nil {
+		return "", fmt.Errorf("extract: %w", err)
+	}
+	layout, err := layoutOf(ref.Metadata, root)
+	if err != nil {
+		return "", err
+	}
+	if err := inject(root, layout); err != nil {
+		return "", fmt.Errorf("add the run-time shim: %w", err)
+	}
+	// Without it Metaflow takes a .metaflow further up for its own.
+	if err := makeFolder(root, ".metaflow"); err != nil {
+		return "", err
+	}
+	return layout.code, nil
+}
+
+func corrupt(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrCorrupt, fmt.Errorf(format, args...))
 }
