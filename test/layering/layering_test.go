@@ -63,24 +63,39 @@ func anyBelow(pkg string, folders []string) bool {
 // may import; a folder may always import what lies in it.
 var mayImport = map[string][]string{
 	"internal/schedule": {"internal/flowdef"},
-	"internal/flowdef":  {"internal/gen"},
+	"internal/flowdef":  {},
 	"internal/gen":      {},
 
-	"internal/failpoint": {},
-	"internal/setting":   {},
-	"internal/protocol":  {},
-	"internal/buildinfo": {},
-	"internal/objstore":  {},
-	"internal/kfp":       {},
-	"internal/runstore":  {"internal/schedule", "internal/flowdef"},
-	"internal/dispatch":  {"internal/schedule", "internal/flowdef", "internal/runstore", "internal/failpoint"},
-	"internal/compile":   {"internal/flowdef", "internal/executorinput", "internal/buildinfo"},
-	"internal/dev":       {"internal/driver", "internal/metadataservice", "internal/failpoint", "internal/buildinfo"},
-
+	"internal/failpoint":       {},
+	"internal/setting":         {},
+	"internal/protocol":        {},
+	"internal/buildinfo":       {},
+	"internal/objstore":        {},
+	"internal/kfp":             {},
 	"internal/metadataservice": {},
 
+	// The driver, from the inside out: the core, its shell, the wire.
+	"internal/runstore": {"internal/schedule", "internal/flowdef"},
+	"internal/dispatch": {"internal/schedule", "internal/flowdef", "internal/runstore", "internal/failpoint"},
+	"internal/rpc": {
+		"internal/dispatch", "internal/runstore", "internal/schedule", "internal/flowdef",
+		"internal/gen", "internal/protocol", "internal/failpoint", "internal/buildinfo",
+	},
+	"internal/driver/serve": {
+		"internal/dispatch", "internal/runstore", "internal/rpc", "internal/schedule", "internal/flowdef", "internal/objstore/open",
+		"internal/protocol", "internal/failpoint", "internal/buildinfo", "internal/driver/launchers", "internal/setting",
+	},
+	"internal/driver/launchers": {"internal/buildinfo"},
+	"internal/compile":          {"internal/flowdef", "internal/executorinput", "internal/buildinfo"},
+	// The laptop stack sees of the driver what a cluster would: its server,
+	// and the client by which a pod's end is told.
+	"internal/dev": {
+		"internal/driver/serve", "internal/driver/launchers", "internal/driverclient",
+		"internal/metadataservice", "internal/failpoint", "internal/buildinfo",
+	},
+
 	// The launcher's stages know the store and nothing of each other.
-	"internal/codepackage":   stageMayImport,
+	"internal/codepackage":   append(stageMayImport, "python"),
 	"internal/workspace":     stageMayImport,
 	"internal/artifact":      stageMayImport,
 	"internal/tasksocket":    stageMayImport,
@@ -89,19 +104,34 @@ var mayImport = map[string][]string{
 	"internal/metadata":      stageMayImport,
 	"internal/lease":         stageMayImport,
 	"internal/executorinput": stageMayImport,
+	"internal/driverclient":  {"internal/gen", "internal/protocol", "internal/buildinfo", "internal/failpoint"},
 
 	"cmd/launcher": {"internal/launcher"},
 	"cmd/driver":   {"internal/driver"},
 }
 
-var stageMayImport = []string{"internal/objstore", "internal/flowdef", "internal/failpoint", "python"}
+var stageMayImport = []string{"internal/objstore", "internal/flowdef", "internal/failpoint"}
 
 // mayBeImportedBy lists the only importers of some folders.
 var mayBeImportedBy = map[string][]string{
-	"internal/gen":      {"internal/gen", "internal/rpc", "internal/driverclient", "internal/flowdef"},
+	"internal/gen":      {"internal/rpc", "internal/driverclient"},
 	"internal/launcher": {"cmd/launcher"},
-	"internal/dispatch": {"internal/dispatch", "internal/rpc", "internal/driver"},
+	"internal/driver":   {"cmd/driver", "internal/dev"},
+	"internal/dispatch": {"internal/rpc", "internal/driver/serve"},
+	"internal/rpc":      {"internal/driver/serve"},
+	"internal/dev":      {"internal/driver"},
 	"python":            {"internal/codepackage"},
+
+	"internal/runstore/sqlite":  {"internal/driver/serve"},
+	"internal/metadataservice":  {"internal/driver", "internal/dev"},
+	"internal/objstore/file":    {"internal/objstore/open"},
+	"internal/objstore/s3":      {"internal/objstore/open"},
+	"internal/objstore/retry":   {"internal/objstore/open"},
+	"internal/objstore/limit":   {"internal/objstore/open"},
+	"internal/objstore/mem":     {}, // for tests
+	"internal/objstore/open":    {"internal/launcher", "internal/driver"},
+	"internal/schedule":         {"internal/dispatch", "internal/rpc", "internal/runstore", "internal/driver"},
+	"internal/driver/launchers": {"internal/driver", "internal/dev"},
 }
 
 func TestLayers(t *testing.T) {
@@ -120,6 +150,18 @@ func TestLayers(t *testing.T) {
 				if below(imported, folder) && !below(pkg, folder) && !anyBelow(pkg, importers) {
 					t.Errorf("%s imports %s, which only %s may", pkg, imported, strings.Join(importers, ", "))
 				}
+			}
+		}
+	}
+}
+
+// TestSuitesStayInTests: what is made for tests is linked by tests alone.
+func TestSuitesStayInTests(t *testing.T) {
+	for pkg, imports := range packages(t) {
+		for _, path := range imports {
+			imported, ours := strings.CutPrefix(path, module)
+			if ours && strings.HasSuffix(imported, "test") && !below(pkg, imported) {
+				t.Errorf("%s imports %s outside of its tests", pkg, imported)
 			}
 		}
 	}
