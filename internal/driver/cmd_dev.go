@@ -22,7 +22,7 @@ func newDevCommand(e *Env) *cobra.Command {
 		Short: "Run the whole stack on this machine: KFP API, driver, metadata service",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c.Stdout, c.Stderr = e.Stdout, e.Stderr
+			c.Stdout, c.Stderr, c.Environ = e.Stdout, e.Stderr, os.Environ()
 			return dev.Run(cmd.Context(), c)
 		},
 	}
@@ -34,13 +34,16 @@ func newDevCommand(e *Env) *cobra.Command {
 	own.StringSliceVar(&c.Roles, "roles", []string{dev.RoleKFP, dev.RoleMetadata, dev.RoleDriver}, "what this process serves")
 	own.StringVar(&c.Driver, "driver", "", "host:port of an external driver serve, when the role driver is not served here")
 	own.StringVar(&c.DriverHTTP, "driver-http", "", "URL of that driver's HTTP port")
-	own.IntVar(&c.Slots, "slots", runtime.NumCPU(), "pods that run at once; the rest stay Pending")
+	own.IntVar(&c.Slots, "slots", runtime.NumCPU(), "pods that run at once; the rest stay Pending (default: one per core)")
+	own.Lookup("slots").DefValue = "" // the reference page is the same on every machine
 	setting.Env(own, "slots", "MILLRACE_SLOTS")
 	own.StringVar(&c.Vanish, "vanish", "remake", "what becomes of a vanished pod: remake or error")
 	own.StringVar(&c.S3Root, "s3-root", "", "keep artifacts below this s3:// root instead of HOME/datastore")
 	own.StringVar(&c.S3Endpoint, "s3-endpoint", "", "S3 endpoint URL, for another store than AWS")
 	own.StringVar(&c.LauncherDir, "launcher-dir", "", "folder with the launcher binaries to serve (default: beside this program)")
 	setting.Env(own, "launcher-dir", "MILLRACE_LAUNCHER_DIR")
+	own.StringVar(&c.Python, "python", "", "interpreter of all pods (default: the one that deployed the flow)")
+	setting.Env(own, "python", "MILLRACE_PYTHON")
 	own.BoolVar(&c.PodProxy, "pod-proxy", false, "give each pod its own way to the driver, so that a pod can be cut off (for tests)")
 
 	cmd.AddCommand(newDevEnvCommand(e, &c), newPodSuperviseCommand(e))
