@@ -55,7 +55,7 @@ func (d *driver) start() {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(d.t.Output(), nil))
+	log := d.logger()
 	dispatcher, err := dispatch.New(context.Background(), dispatch.Config{Store: store, Policy: policy(), LongPoll: 10 * time.Second, Logger: log})
 	if err != nil {
 		d.t.Fatal(err)
@@ -79,6 +79,8 @@ func (d *driver) start() {
 		_ = store.Close()
 	}
 }
+
+func (d *driver) logger() *slog.Logger { return slog.New(slog.NewTextHandler(d.t.Output(), nil)) }
 
 func (d *driver) restart() {
 	d.end()
