@@ -50,3 +50,9 @@ func (c *Client) ListTasks(ctx context.Context, runID string, fn func(*millracev
 		}
 	}
 }
+
+// ReportPodGone is proof that every process of the pod has ended.
+func (c *Client) ReportPodGone(ctx context.Context, runID, podUID string) error {
+	_, err := call(ctx, "ReportPodGone "+podUID, c.leases.ReportPodGone, &millracev1.ReportPodGoneRequest{RunId: runID, PodUid: podUID}, c.service())
+	return err
+}
