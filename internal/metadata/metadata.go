@@ -58,7 +58,11 @@ func New(cfg Config) (*Client, error) {
 		err = errors.New("want http://host or https://host")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("metadata service: METAFLOW_SERVICE_URL is %q: %w", u.Redacted(), err)
+		// The URL itself may hold a password.
+		if ue, ok := errors.AsType[*url.Error](err); ok {
+			err = ue.Err
+		}
+		return nil, fmt.Errorf("metadata service: METAFLOW_SERVICE_URL is no URL of a service: %w", err)
 	}
 	if cfg.Budget <= 0 {
 		cfg.Budget = 5 * time.Minute
