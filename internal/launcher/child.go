@@ -13,7 +13,7 @@ import (
 func (a *attempt) command() (supervise.Command, error) {
 	i := invocation{
 		flow: a.flow, step: a.step, task: a.task, run: runID(a.input), attempt: a.number, retries: a.retries,
-		space: a.space, inputs: filepath.Join(filepath.Dir(a.space.Dir), "input-paths"),
+		space: a.space, codeDir: a.pkg.CodeDir, inputs: filepath.Join(filepath.Dir(a.space.Dir), "input-paths"),
 	}
 	argv, err := i.argv()
 	if err != nil {

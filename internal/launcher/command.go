@@ -22,6 +22,8 @@ type invocation struct {
 	// retries is for --max-user-code-retries.
 	retries int
 	space   *workspace.Workspace
+	// codeDir is where Metaflow lies below the working folder.
+	codeDir string
 	// inputs is the file with the input paths.
 	inputs string
 }

@@ -23,7 +23,8 @@ func call(edit func(*invocation)) invocation {
 		step: &flowdef.Step{Name: "train", Executable: "python", Environment: map[string]string{"B": "step"}},
 		task: &driverclient.Task{Ref: driverclient.TaskRef{Step: "train", TaskID: "task-1"}},
 		run:  "kfp-1", attempt: 2, retries: 4, inputs: "/w/input-paths",
-		space: &workspace.Workspace{Dir: "/w/metaflow", TempDir: "/w/tmp", SocketPath: "/w/s"},
+		codeDir: ".mf_code",
+		space:   &workspace.Workspace{Dir: "/w/metaflow", TempDir: "/w/tmp", SocketPath: "/w/s"},
 	}
 	if edit != nil {
 		edit(&i)

@@ -1,7 +1,6 @@
 package launcher
 
 import (
-	"encoding/json"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -55,7 +54,7 @@ func (i invocation) environment(pod []string) []string {
 }
 
 func (i invocation) known(pythonPath string) map[string]string {
-	path := codeFolder(i.space.Dir, i.flow.CodePackage.Metadata)
+	path := filepath.Join(i.space.Dir, i.codeDir)
 	if pythonPath != "" {
 		path += string(filepath.ListSeparator) + pythonPath
 	}
@@ -74,16 +73,4 @@ func (i invocation) known(pythonPath string) map[string]string {
 		out["METAFLOW_PRODUCTION_TOKEN"] = i.flow.ProductionToken
 	}
 	return out
-}
-
-// codeFolder is where Metaflow itself lies in an extracted package: in
-// .mf_code, and at the root in packages of the old layout.
-func codeFolder(dir, metadata string) string {
-	layout := struct {
-		Version int `json:"mfcontent_version"`
-	}{}
-	if metadata != "" && json.Unmarshal([]byte(metadata), &layout) == nil && layout.Version == 0 {
-		return dir
-	}
-	return filepath.Join(dir, ".mf_code")
 }

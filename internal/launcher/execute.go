@@ -55,6 +55,8 @@ func (a *attempt) register(ctx context.Context) error {
 		DatastoreType: a.flow.Datastore.Type, DatastoreRoot: a.flow.Datastore.Root,
 		Fields: a.fields(), Fence: a.keeper.AwaitWritable,
 	})
+	// The log is opened also when the service refuses the task, to say so.
+	refused := a.meta.Register(ctx)
 	if err := os.MkdirAll(a.logs(), 0o700); err != nil {
 		return fmt.Errorf("the log of %s: %w", a.task.Ref, err)
 	}
@@ -67,8 +69,8 @@ func (a *attempt) register(ctx context.Context) error {
 	}
 	a.log = log
 	a.tail.Store(log)
-	if err := a.meta.Register(ctx); err != nil {
-		return fmt.Errorf("register %s with the metadata service: %w", a.task.Ref, err)
+	if refused != nil {
+		return fmt.Errorf("register %s with the metadata service: %w", a.task.Ref, refused)
 	}
 	return nil
 }
