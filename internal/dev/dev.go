@@ -19,6 +19,7 @@ import (
 
 	"github.com/millrace/millrace/internal/dev/home"
 	"github.com/millrace/millrace/internal/driver/launchers"
+	"github.com/millrace/millrace/internal/driver/serve"
 )
 
 // The roles a process can serve.
@@ -50,6 +51,9 @@ type Config struct {
 	Python string
 	// PodProxy gives each pod its own way to the driver, which can be cut.
 	PodProxy bool
+	// Serve has the driver's policy and limits; where it serves what is the
+	// stack's affair.
+	Serve serve.Config
 	// Environ is our own environment. Pods get its AWS_* when artifacts are
 	// in S3, and nothing else of it.
 	Environ []string

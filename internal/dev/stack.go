@@ -21,7 +21,6 @@ import (
 	"github.com/millrace/millrace/internal/dev/kfpapi"
 	"github.com/millrace/millrace/internal/driver/serve"
 	"github.com/millrace/millrace/internal/metadataservice"
-	"github.com/millrace/millrace/internal/schedule"
 )
 
 // stack is the roles of one process. stop ends what start began, however far
@@ -89,12 +88,11 @@ func (s *stack) secrets() (string, error) {
 
 // startDriver serves the driver in this process.
 func (s *stack) startDriver(ctx context.Context, headers string) (goneFunc, error) {
-	server, err := serve.Start(context.WithoutCancel(ctx), serve.Config{
-		Listen: s.address(s.record.Driver), HTTPListen: s.address(strings.TrimPrefix(s.record.DriverHTTP, "http://")),
-		Store: s.home.Path("driver.db"), Token: s.home.Token, LauncherDir: s.cfg.LauncherDir,
-		Policy: schedule.Default(), MaxSplits: 100_000, LongPoll: 5 * time.Second,
-		ServiceHeaders: headers, Logger: s.log.With("role", RoleDriver),
-	})
+	c := s.cfg.Serve
+	c.Listen, c.HTTPListen = s.address(s.record.Driver), s.address(strings.TrimPrefix(s.record.DriverHTTP, "http://"))
+	c.Store, c.Token, c.LauncherDir = s.home.Path("driver.db"), s.home.Token, s.cfg.LauncherDir
+	c.ServiceHeaders, c.Logger = headers, s.log.With("role", RoleDriver)
+	server, err := serve.Start(context.WithoutCancel(ctx), c)
 	if err != nil {
 		return nil, s.portTaken(err)
 	}

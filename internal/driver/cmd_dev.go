@@ -10,6 +10,8 @@ import (
 
 	"github.com/millrace/millrace/internal/dev"
 	"github.com/millrace/millrace/internal/dev/pod"
+	"github.com/millrace/millrace/internal/driver/serve"
+	"github.com/millrace/millrace/internal/schedule"
 	"github.com/millrace/millrace/internal/setting"
 )
 
@@ -23,6 +25,7 @@ func newDevCommand(e *Env) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Stdout, c.Stderr, c.Environ = e.Stdout, e.Stderr, os.Environ()
+			c.Serve = serve.Config{Policy: schedule.Default(), MaxSplits: 100_000, LongPoll: 5 * time.Second}
 			return dev.Run(cmd.Context(), c)
 		},
 	}
