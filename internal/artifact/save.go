@@ -88,7 +88,7 @@ func (p *Pool) encode(ctx context.Context, key string, src objstore.Source, raw 
 	}
 	raw = raw || !p.shrinks(head)
 
-	out, e, err := p.output(ctx, src.Size())
+	out, e, err := p.output(ctx, src.Size(), raw)
 	if err != nil {
 		return nil, fmt.Errorf("artifact %s: %w", path.Base(key), err)
 	}
@@ -160,12 +160,16 @@ type output interface {
 }
 
 // output chooses memory for what surely fits, else a file.
-func (p *Pool) output(ctx context.Context, size int64) (output, *encoded, error) {
+func (p *Pool) output(ctx context.Context, size int64, raw bool) (output, *encoded, error) {
 	if worst := size + size/1000 + 1024; worst <= p.cfg.Memory/8 {
 		if err := p.memory.Acquire(ctx, worst); err != nil {
 			return nil, nil, context.Cause(ctx)
 		}
-		return &inMemory{}, &encoded{release: func() { p.memory.Release(worst) }}, nil
+		out := &inMemory{}
+		if raw {
+			out.Grow(int(size) + bytes.MinRead) // no copies while it grows
+		}
+		return out, &encoded{release: func() { p.memory.Release(worst) }}, nil
 	}
 	f, err := os.CreateTemp(p.cfg.TempDir, "encoded-")
 	if err != nil {

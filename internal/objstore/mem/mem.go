@@ -76,10 +76,11 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 		return err
 	}
 	defer r.Close()
-	data, err := io.ReadAll(contextReader{ctx, r})
-	if err != nil {
+	content := bytes.NewBuffer(make([]byte, 0, src.Size()+bytes.MinRead))
+	if _, err := content.ReadFrom(contextReader{ctx, r}); err != nil {
 		return err
 	}
+	data := content.Bytes()
 	if int64(len(data)) != src.Size() {
 		return fmt.Errorf("mem: put %s: source has %d bytes, announced %d", key, len(data), src.Size())
 	}
