@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,28 +157,28 @@ func TestCloseGivesUpWithItsContext(t *testing.T) {
 func TestFailuresAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		down := errors.New("503")
-		var failing bool
+		var failing atomic.Bool
 		store := newWatched(func(context.Context, int) error {
-			if failing {
+			if failing.Load() {
 				return down
 			}
 			return nil
 		})
 		c := start(t, store, nil)
-		failing = true
+		failing.Store(true)
 		write(t, c.Stdout(), "1\n")
 		time.Sleep(15 * time.Second)
-		failing = false
+		failing.Store(false)
 		time.Sleep(10 * time.Second) // nothing grew: it is tried again all the same
 		if got := messages(parse(t, stored(t, store, "task_stdout.log"))); !slices.Equal(got, []string{"1"}) {
 			t.Errorf("got %q", got)
 		}
-		failing = true
+		failing.Store(true)
 		write(t, c.Stdout(), "2\n")
 		if err := c.Close(t.Context()); !errors.Is(err, down) || !strings.Contains(err.Error(), "task_stdout.log") {
 			t.Errorf("got %v", err)
 		}
-		failing = false
+		failing.Store(false)
 		if err := c.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -228,12 +229,13 @@ func TestUploadIsASnapshot(t *testing.T) {
 func TestFence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := errors.New("the lease is lost")
-		asked, refuse := 0, false
+		var asked atomic.Int32
+		var refuse atomic.Bool
 		store := newWatched(nil)
 		c := start(t, store, func(cfg *Config) {
 			cfg.Fence = func(context.Context) error {
-				asked++
-				if refuse {
+				asked.Add(1)
+				if refuse.Load() {
 					return lost
 				}
 				return nil
@@ -241,13 +243,13 @@ func TestFence(t *testing.T) {
 		})
 		write(t, c.Stdout(), "1\n")
 		time.Sleep(2 * time.Second)
-		refuse = true
+		refuse.Store(true)
 		write(t, c.Stdout(), "2\n")
 		time.Sleep(time.Minute)
-		refuse = false // too late: no is no
+		refuse.Store(false) // too late: no is no
 		write(t, c.Stdout(), "3\n")
-		if err := c.Close(t.Context()); !errors.Is(err, lost) || asked != 2 {
-			t.Errorf("asked %d times, %v", asked, err)
+		if err := c.Close(t.Context()); !errors.Is(err, lost) || asked.Load() != 2 {
+			t.Errorf("asked %d times, %v", asked.Load(), err)
 		}
 		if got := messages(parse(t, stored(t, store, "task_stdout.log"))); !slices.Equal(got, []string{"1"}) {
 			t.Errorf("got %q", got)
