@@ -121,9 +121,16 @@ test-e2e: build venvs $(TOOLS)/versitygw
 test-chaos: build-failpoints venvs
 	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --basetemp=.cache/pytest-chaos -s test/chaos $(ARGS)
 
+# Where goroutines of ours meet. The rest starts programs or draws files.
+CONCURRENT := artifact dispatch driver/serve driverclient launcher lease logcapture metadata objstore/... rpc runstore/... schedule supervise tasksocket
+
 .PHONY: race
-race: venvs $(TOOLS)/versitygw ## Run the Go tests under the race detector
-	CGO_ENABLED=1 go test -race $(PACKAGES)
+race: venvs $(TOOLS)/versitygw ## Run the Go tests of what is concurrent under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race -short $(CONCURRENT:%=./internal/%)
+
+.PHONY: bench
+bench: ## Measure the core and the saving of artifacts: ratios and events, comparable on one machine only
+	go test -run '^$$' -bench . -benchtime 3x ./internal/artifact ./internal/schedule
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Fuzz every target for a few seconds
