@@ -36,6 +36,8 @@ func unsupported(err error) bool {
 	return errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOLCK) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EINVAL)
 }
 
+func noLinks(err error) bool { return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOTSUP) }
+
 func notAFolder(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
 
 func isFolder(err error) bool {

@@ -42,7 +42,7 @@ func (s *Store) put(ctx context.Context, path string, src objstore.Source, opts 
 			return fs.ErrExist
 		}
 	}
-	if err := os.MkdirAll(folder, 0o777); err != nil {
+	if err := makeFolder(folder); err != nil {
 		return err
 	}
 	content, err := temporary(ctx, folder, src)
@@ -85,13 +85,33 @@ func (s *Store) put(ctx context.Context, path string, src objstore.Source, opts 
 	}
 	if opts.IfAbsent {
 		err = os.Link(content, path)
-	} else {
+	}
+	// Where there are no hard links, the lock and the look above decide.
+	if !opts.IfAbsent || noLinks(err) {
 		err = os.Rename(content, path)
 	}
 	if err != nil {
 		return err
 	}
 	return syncFolder(folder)
+}
+
+// makeFolder makes the folder and those above it, so that a power cut after
+// the put takes none of them away.
+func makeFolder(folder string) error {
+	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := filepath.Dir(folder)
+	if above != folder {
+		if err := makeFolder(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(folder, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(above)
 }
 
 // temporary writes the content to a synced file in the folder, readable as
