@@ -43,10 +43,11 @@ func (d *Dispatcher) round(ctx context.Context, first *request) {
 	// A round under way ends as it would without the stop.
 	ctx = context.WithoutCancel(ctx)
 	b := &round{d: d, ctx: ctx, now: d.clock.now()}
+	taken := 0
 	for req := first; req != nil; {
 		b.take(req)
 		req = nil
-		if len(b.answers)+len(b.views) < d.cfg.MaxBatch {
+		if taken++; taken < d.cfg.MaxBatch {
 			select {
 			case req = <-d.requests:
 			default:
@@ -92,12 +93,12 @@ func (d *Dispatcher) rearm(r *run) {
 		}
 	default:
 		if at, ok := r.core.Deadline(); ok {
-			r.wake = max(at, d.clock.last+1)
+			r.wake = max(at, d.clock.last+tickPause)
 		}
 		for _, req := range r.parked {
 			r.wake = min(r.wake, req.deadline)
 			if req.until > 0 {
-				r.wake = min(r.wake, max(req.until, d.clock.last+1))
+				r.wake = min(r.wake, max(req.until, d.clock.last+tickPause))
 			}
 		}
 		if !r.live && len(r.parked) == 0 {

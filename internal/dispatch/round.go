@@ -103,6 +103,9 @@ func (b *round) step(r *run, ev schedule.Event) (ans schedule.Answer, err error)
 		r.pending = append(r.pending, data)
 		r.version++
 		notePod(r.pods, rec)
+		if opened, ok := rec.(schedule.RunOpenedRecord); ok {
+			r.info.DefinitionSHA256 = opened.DefinitionSHA256
+		}
 	}
 	return ans, err
 }
