@@ -1,205 +1,15 @@
 package launcher
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"encoding/json"
-	"fmt"
-	"io/fs"
-	"log/slog"
-	"net/http/httptest"
+	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
-
-	"github.com/millrace/millrace/internal/driver/serve"
-	"github.com/millrace/millrace/internal/metadataservice"
-	"github.com/millrace/millrace/internal/schedule"
 )
-
-// stack is a driver, a metadata service and a datastore of files, with one
-// deployed flow.
-type stack struct {
-	t          *testing.T
-	dir        string
-	env        []string
-	definition string
-	digest     string
-}
-
-func newStack(t *testing.T, script string) *stack {
-	t.Helper()
-	dir := t.TempDir()
-	records, err := metadataservice.Open(filepath.Join(dir, "metadata.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	service := httptest.NewServer(records.Handler(slog.New(slog.DiscardHandler)))
-	t.Cleanup(func() { service.Close(); records.Close() })
-	driver, err := serve.Start(t.Context(), serve.Config{
-		Listen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0", Store: filepath.Join(dir, "driver.db"), Token: "a-token",
-		Policy: schedule.Default(), MaxSplits: 1000, LongPoll: time.Second, Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := driver.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	python := metaflowPython(t)
-	s := &stack{t: t, dir: dir, env: []string{
-		"PATH=" + filepath.Dir(python) + ":/usr/bin:/bin", "HOME=" + dir, "LANG=C.UTF-8", "TMPDIR=" + dir, "METAFLOW_USER=tester",
-		"METAFLOW_SERVICE_URL=" + service.URL, "METAFLOW_DEFAULT_METADATA=service", "METAFLOW_DEFAULT_DATASTORE=local",
-		"METAFLOW_DATASTORE_SYSROOT_LOCAL=" + dir, "PYTHONDONTWRITEBYTECODE=1",
-		"MILLRACE_DRIVER=" + driver.Addresses().GRPC, "MILLRACE_TOKEN=a-token",
-	}}
-	s.deploy(script)
-	return s
-}
-
-// deploy has the extension write code package and definition; there is nobody
-// to upload the pipeline to.
-func (s *stack) deploy(script string) {
-	s.t.Helper()
-	script, err := filepath.Abs(script)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.python([]string{"MILLRACE_DRIVER_BIN=/bin/true"}, script, "--no-pylint", "kubeflow-pipelines", "create", "--only-yaml", "--max-workers", "2")
-	err = filepath.WalkDir(filepath.Join(s.dir, ".metaflow"), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if bytes.HasPrefix(text, []byte(`{"schema"`)) {
-			sum := sha256.Sum256(text)
-			s.definition, s.digest = path, hex.EncodeToString(sum[:])
-		}
-		return err
-	})
-	if err != nil || s.definition == "" {
-		s.t.Fatalf("no definition was stored: %v", err)
-	}
-}
-
-func (s *stack) python(env []string, args ...string) string {
-	s.t.Helper()
-	cmd := exec.CommandContext(s.t.Context(), metaflowPython(s.t), args...)
-	cmd.Env, cmd.Dir = append(env, s.env...), s.dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		s.t.Fatalf("%v: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
-// metaflowPython is an interpreter that has Metaflow: `make test` provides it.
-func metaflowPython(t *testing.T) string {
-	t.Helper()
-	if p := os.Getenv("MILLRACE_TEST_PYTHON"); p != "" {
-		return p
-	}
-	p, err := filepath.Abs("../../.venv/bin/python")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(p); err != nil {
-		t.Fatalf("no Python with Metaflow: set MILLRACE_TEST_PYTHON, or run `make venv` (%v)", err)
-	}
-	return p
-}
-
-const kfpRun = "0b0e4d5a-1111-4222-8333-444455556666"
-
-// pod runs the launcher as KFP's pod of that verb would and returns its exit
-// code, its output and the workers_ lists it wrote.
-func (s *stack) pod(ctx context.Context, inputs map[string]any, outputs []string, args ...string) (code int, log string, lists map[string]string) {
-	s.t.Helper()
-	folder, err := os.MkdirTemp(s.dir, "pod-")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	values := map[string]any{"millrace_run": kfpRun}
-	for name, value := range inputs {
-		values[name] = value
-	}
-	files := map[string]any{}
-	for _, name := range outputs {
-		files[name] = map[string]string{"outputFile": filepath.Join(folder, "outputs", name)}
-	}
-	input, err := json.Marshal(map[string]any{
-		"inputs": map[string]any{"parameterValues": values}, "outputs": map[string]any{"parameters": files},
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var out buffer
-	env := append([]string{"KFP_POD_NAME=" + filepath.Base(folder), "KFP_POD_UID=uid-" + filepath.Base(folder), "KFP_RETRY_INDEX=0", "MILLRACE_WORK_DIR=" + folder}, s.env...)
-	code = Main(ctx, append(args, "--definition", s.definition, "--definition-sha256", s.digest, "--executor-input", string(input)), &Env{
-		Lookup: lookup(env), Environ: env, Stdout: &out, Stderr: &out,
-	})
-	lists = map[string]string{}
-	for _, name := range outputs {
-		text, _ := os.ReadFile(filepath.Join(folder, "outputs", name))
-		lists[name] = string(text)
-	}
-	return code, out.String(), lists
-}
-
-func lookup(env []string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		for _, pair := range env {
-			if value, ok := strings.CutPrefix(pair, name+"="); ok {
-				return value, true
-			}
-		}
-		return "", false
-	}
-}
-
-// want fails the test unless the pod ended with the code.
-func (s *stack) want(want int, inputs map[string]any, outputs []string, args ...string) map[string]string {
-	s.t.Helper()
-	code, log, lists := s.pod(s.t.Context(), inputs, outputs, args...)
-	if code != want {
-		s.t.Fatalf("%v: exit %d, want %d\n%s", args, code, want, log)
-	}
-	return lists
-}
-
-// read prints what Metaflow's client finds in the run.
-func (s *stack) read(flow, code string) string {
-	s.t.Helper()
-	return strings.TrimSpace(s.python(nil, "-c", fmt.Sprintf("import metaflow\nmetaflow.namespace(None)\nrun = metaflow.Run('%s/kfp-%s')\n%s", flow, kfpRun, code)))
-}
-
-// buffer takes the output of several writers.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // TestFlow runs a foreach pod by pod, with a real driver, real Metaflow and
 // its client as the judge.
@@ -225,4 +35,75 @@ func TestFlow(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+}
+
+// TestParameters: every value arrives as in a plain run, None included.
+func TestParameters(t *testing.T) {
+	const script = "../../test/e2e/flows/parameters.py"
+	s := newStack(t, script)
+	awkward := "--first\nsecond\r\n\t$$ $(HOME) {{$}} \"'`\\ päivää 🚀 "
+	values, err := json.Marshal(map[string]any{
+		"text": awkward, "run": "", "with-hyphen": "null", "data": map[string]any{"a": []any{nil, awkward}}, "flag": false, "number": -1 << 40,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.want(0, map[string]any{"millrace_parameters": base64.RawURLEncoding.EncodeToString(values)}, nil, "run", "--step", "start")
+	ours := s.read("ParameterFlow", "print(ascii(run['start'].task['seen'].data))")
+
+	plain, err := filepath.Abs(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(map[string]any{"a": []any{nil, awkward}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.python(nil, plain, "--no-pylint", "--quiet", "run", "--run-id-file", "id", "--text="+awkward, "--run=", "--with-hyphen=null",
+		"--data", string(data), "--flag", "False", "--number", "-1099511627776")
+	theirs := strings.TrimSpace(s.python(nil, "-c", `import metaflow
+metaflow.namespace(None)
+print(ascii(metaflow.Run('ParameterFlow/' + open('id').read()).data.seen))`))
+	if ours != theirs {
+		t.Errorf("parameters differ:\nours   %s\nplain  %s", ours, theirs)
+	}
+}
+
+// TestPodIsDeleted: the task of a pod that is told to end is given back at
+// once, and another worker runs it as the next attempt.
+func TestPodIsDeleted(t *testing.T) {
+	s := newStack(t, "../../test/e2e/flows/wide.py")
+	s.want(0, map[string]any{"width": "1", "pause": "5"}, []string{"workers_work"}, "run", "--step", "start")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	running := filepath.Join(s.dir, ".metaflow", "WideFlow", "kfp-"+kfpRun, "work", "task-0", "0.task_begin")
+	go func() {
+		await(t.Context(), running)
+		cancel(errors.New("terminated signal received"))
+	}()
+	code, log, _ := s.pod(ctx, nil, nil, "run", "--step", "work")
+	if code != exitSignaled {
+		t.Fatalf("exit %d, want %d\n%s", code, exitSignaled, log)
+	}
+	s.want(0, map[string]any{"millrace_worker": 1}, nil, "run", "--step", "work")
+	if got := s.read("WideFlow", "print(run['work'].task.current_attempt, run['work'].task.successful)"); got != "1 True" {
+		t.Errorf("Metaflow's client reads: %s", got)
+	}
+}
+
+// TestRefusedPackage: the reason stands in the task's log and metadata.
+func TestRefusedPackage(t *testing.T) {
+	s := newStack(t, "../../test/e2e/flows/wide.py")
+	if err := os.WriteFile(s.packageFile(), []byte("not the package"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.want(1, nil, nil, "run", "--step", "start")
+	got := s.read("WideFlow", `task = metaflow.Task(run.pathspec + '/_parameters/params')
+print(task.stderr, [m.value for m in task.metadata])`)
+	log, rows, _ := strings.Cut(got, "[")
+	for where, text := range map[string]string{"log": log, "metadata": rows} {
+		if !strings.Contains(text, "code package") {
+			t.Errorf("the %s does not say what is wrong: %s", where, text)
+		}
+	}
+	s.want(1, nil, nil, "run", "--step", "start")
 }
