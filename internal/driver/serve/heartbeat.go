@@ -61,11 +61,11 @@ func (h *heartbeats) run(ctx context.Context) {
 	ticker := time.NewTicker(beatEvery)
 	defer ticker.Stop()
 	for {
-		h.beatAll(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			h.beatAll(ctx)
 		}
 	}
 }

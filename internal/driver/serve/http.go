@@ -36,11 +36,14 @@ func (s *Server) newHTTP(m *metrics) *http.Server {
 }
 
 // ready: what is not durable is not answered, so a store that cannot be
-// written is a driver that cannot serve.
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+// written is a driver that cannot serve. After a failure the probe itself
+// tries: while nobody is sent here nothing else would find the store mended.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	if s.dispatcher.Healthy() != nil {
-		http.Error(w, "the store cannot be written", http.StatusServiceUnavailable)
-		return
+		if err := s.store.Append(r.Context(), 0, nil); err != nil {
+			http.Error(w, "the store cannot be written", http.StatusServiceUnavailable)
+			return
+		}
 	}
 	_, _ = io.WriteString(w, "ok\n")
 }
