@@ -97,7 +97,7 @@ func (d *Dir) Find(arch, sum string) (*os.File, error) {
 			return nil, fmt.Errorf("launcher: %w", err)
 		}
 		has, err := d.digest(f)
-		if err == nil && has == sum {
+		if err == nil && has != "" && has == sum {
 			return f, nil
 		}
 		_ = f.Close()
@@ -113,7 +113,8 @@ func serves(name, arch string) bool {
 	return name == linux || strings.HasPrefix(name, linux+"-") || name == "launcher" && arch == runtime.GOARCH
 }
 
-// digest is taken of the open file, so that it is of what will be served.
+// digest is taken of the open file, so that it is of what will be served;
+// empty for what is no file.
 func (d *Dir) digest(f *os.File) (string, error) {
 	info, err := f.Stat()
 	if err != nil {
