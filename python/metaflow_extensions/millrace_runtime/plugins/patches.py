@@ -1,7 +1,8 @@
 """What the shim changes inside Metaflow, each change checked first.
 
 A name that is not what we know is left alone: the task then does more itself
-(it compresses, for one) or keeps a habit of Metaflow's, and its log says so.
+(what Metaflow compressed is decompressed again, for one) or keeps a habit of
+Metaflow's, and its log says so.
 """
 
 import inspect
@@ -11,6 +12,10 @@ from . import wire
 
 _applied = False
 
+# Whether artifacts reach the store as they are. Where Metaflow still
+# compresses them, the store undoes it: the launcher takes contents.
+passes_through = False
+
 
 def apply():
     """Called by the first store that is made: by then Metaflow is complete."""
@@ -18,7 +23,7 @@ def apply():
     if _applied:
         return
     _applied = True
-    for patch in (_pass_artifacts_through, _cards_beside_the_artifacts):
+    for patch in (_pass_artifacts_through, _cards_beside_the_artifacts, _inputs_in_their_order):
         try:
             patch()
         except Exception as error:
@@ -33,6 +38,7 @@ def _ours(storage):
 
 def _pass_artifacts_through():
     """The launcher compresses, so Python does not."""
+    global passes_through
     from metaflow.datastore.content_addressed_store import ContentAddressedStore
 
     stock = _function(ContentAddressedStore, "_pack_v1", ["self", "blob"])
@@ -43,6 +49,7 @@ def _pass_artifacts_through():
         return stock(self, blob)
 
     ContentAddressedStore._pack_v1 = _pack_v1
+    passes_through = True
 
 
 def _cards_beside_the_artifacts():
@@ -62,6 +69,27 @@ def _cards_beside_the_artifacts():
         return stock(cls, storage_type)
 
     CardDatastore.get_storage_root = classmethod(get_storage_root)
+
+
+def _inputs_in_their_order():
+    """Older versions of Metaflow hand a wide join its inputs in any order; it
+    gets them in that of the splits, like a narrow one."""
+    from metaflow.datastore.flow_datastore import FlowDataStore
+
+    stock = FlowDataStore.get_task_datastores
+    signature = inspect.signature(stock)
+    if "pathspecs" not in signature.parameters:
+        raise TypeError("FlowDataStore.get_task_datastores takes %s" % ", ".join(signature.parameters))
+
+    def get_task_datastores(self, *args, **kwargs):
+        found = stock(self, *args, **kwargs)
+        asked = signature.bind(self, *args, **kwargs).arguments.get("pathspecs")
+        if asked and _ours(self._storage_impl):
+            place = {tuple(path.split("/")[:3]): i for i, path in enumerate(asked)}
+            found.sort(key=lambda one: place.get((one.run_id, one.step_name, one.task_id), len(place)))
+        return found
+
+    FlowDataStore.get_task_datastores = get_task_datastores
 
 
 def _function(owner, name, parameters):

@@ -172,7 +172,15 @@ class LauncherMetadataProvider(MetadataProvider):
 
     @classmethod
     def _request(cls, method, path, body):
-        status, reply = cls._call(method, path, body)
+        try:
+            status, reply = cls._call(method, path, body)
+        except wire.FrameTooLarge:
+            # The rows of a task with thousands of artifacts.
+            if not isinstance(body, list) or len(body) < 2:
+                raise
+            half = len(body) // 2
+            cls._request(method, path, body[:half])
+            return cls._request(method, path, body[half:])
         # A conflict is a row that an answer lost on its way had made before.
         if status >= 300 and status != 409:
             raise _failed(method, path, status, reply)

@@ -8,6 +8,7 @@ through the same class.
 """
 
 import base64
+import gzip
 import os
 import re
 import shutil
@@ -131,6 +132,8 @@ class _Batch:
             if path in self._contents:
                 return
             self._contents.add(path)
+            if not (patches.passes_through or (meta or {}).get("cas_raw")):
+                data = gzip.GzipFile(fileobj=data)
         item = {"path": path, "meta": meta}
         head = data.read(INLINE + 1)
         if len(head) <= INLINE and self._inline + len(head) <= INLINE_TOTAL:
