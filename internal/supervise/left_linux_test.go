@@ -198,3 +198,16 @@ func FuzzParseStat(f *testing.F) {
 		}
 	})
 }
+
+// Programs other than ours do not expect "try again" from their output.
+func TestOutputBlocks(t *testing.T) {
+	s := newSupervisor(t)
+	c, out := sh(t, `grep flags: /proc/self/fdinfo/1`)
+	if _, err := s.Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	flags, err := strconv.ParseInt(strings.TrimSpace(strings.TrimPrefix(out.String(), "flags:")), 8, 64)
+	if err != nil || flags&syscall.O_NONBLOCK != 0 {
+		t.Errorf("%q, %v", out, err)
+	}
+}
