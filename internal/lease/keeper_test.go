@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,12 +88,12 @@ func TestRenewsForHours(t *testing.T) {
 
 func TestSlowAnswerDoesNotStretchTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := false
-		d := &driver{delay: 8 * time.Second, up: func() bool { return !down }}
+		var down atomic.Bool
+		d := &driver{delay: 8 * time.Second, up: func() bool { return !down.Load() }}
 		k := keep(t, d)
 		time.Sleep(9 * time.Second) // the renewal sent at 0 was answered at 8
 		synctest.Wait()
-		down = true
+		down.Store(true)
 		time.Sleep(19 * time.Second) // 28
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		if err := k.AwaitWritable(ctx); err != nil {
