@@ -21,7 +21,7 @@ type driver struct {
 	delay  time.Duration
 	up     func() bool
 	answer func(Renewal) Notice
-	opened int
+	opened atomic.Int32
 }
 
 type stream struct {
@@ -34,7 +34,7 @@ func (d *driver) open(ctx context.Context) (Stream, error) {
 	if d.up != nil && !d.up() {
 		return nil, errors.New("connection refused")
 	}
-	d.opened++
+	d.opened.Add(1)
 	return &stream{d: d, ctx: ctx, sent: make(chan Renewal, 16)}, nil
 }
 
@@ -79,8 +79,8 @@ func TestRenewsForHours(t *testing.T) {
 		if err := k.Writable(); err != nil {
 			t.Fatal(err)
 		}
-		if d.opened != 1 {
-			t.Errorf("%d sessions were opened, want 1", d.opened)
+		if d.opened.Load() != 1 {
+			t.Errorf("%d sessions were opened, want 1", d.opened.Load())
 		}
 		k.Stop()
 	})
@@ -204,7 +204,7 @@ func TestSilentStreamIsReplaced(t *testing.T) {
 		if err := k.Writable(); err != nil {
 			t.Fatal(err)
 		}
-		if d.opened < 2 {
+		if d.opened.Load() < 2 {
 			t.Error("the silent stream was never replaced")
 		}
 		k.Stop()
@@ -214,7 +214,7 @@ func TestSilentStreamIsReplaced(t *testing.T) {
 // silentAfter answers n renewals of the first stream and none after that.
 func silentAfter(d *driver, n uint64) func(Renewal) Notice {
 	return func(r Renewal) Notice {
-		if d.opened == 1 && r.Sequence > n {
+		if d.opened.Load() == 1 && r.Sequence > n {
 			return Notice{} // of no renewal that was sent: as good as silence
 		}
 		return Notice{Sequence: r.Sequence, Renewed: terms.TTL}
