@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
+	"regexp"
 )
 
 // Do makes one call for the child; it implements tasksocket.Metadata. A write
@@ -38,51 +38,55 @@ func (t *Task) do(ctx context.Context, method, path string, body []byte) (answer
 	return t.client.persist(ctx, method, path, body)
 }
 
-// queueable reads a POST that can be answered without the service.
+// The POSTs that can be answered without the service. An id that is not given
+// is the service's to give, and such a POST is not among them.
+var (
+	rowsPath   = regexp.MustCompile(`^/flows/[^/?]+/runs/[^/?]+/steps/[^/?]+/tasks/[^/?]+/(metadata|artifact)$`)
+	objectPath = regexp.MustCompile(`^(?:(/flows/[^/?]+)|(/flows/[^/?]+)/(run)|(/flows/[^/?]+/runs/[^/?]+/steps/[^/?]+)/(step|task))$`)
+)
+
+// queueable reads a POST that may wait.
 func queueable(path string, body []byte) (write, bool) {
 	w := write{path: path, body: bytes.Clone(body)}
-	parts := strings.Split(strings.Trim(path, "/"), "/")
-	switch last := parts[len(parts)-1]; {
-	case last == "metadata" || last == "artifact":
+	if m := rowsPath.FindStringSubmatch(path); m != nil {
 		var rows []json.RawMessage
+		// A body of another form is the service's to refuse.
 		if json.Unmarshal(body, &rows) != nil {
 			return write{}, false
 		}
 		count := "metadata_created"
-		if last == "artifact" {
+		if m[1] == "artifact" {
 			count = "artifacts_created"
 		}
 		w.reply = fmt.Appendf(nil, `{"%s": %d}`, count, len(rows))
 		return w, true
-	case len(parts) == 2 && parts[0] == "flows", len(parts) == 3 && last == "run", len(parts) == 7 && (last == "step" || last == "task"):
-		w.object = objectOf(parts, body)
-		w.reply = w.body
-		return w, w.object != ""
 	}
-	return write{}, false
+	w.object = objectOf(path, body)
+	w.reply = w.body
+	return w, w.object != ""
 }
 
-// objectOf is the path of the object that a creation makes, "" when its id is
-// the service's to give.
-func objectOf(parts []string, body []byte) string {
+// objectOf is the path of the object that a POST makes, "" when it makes none
+// or one without an id.
+func objectOf(path string, body []byte) string {
+	m := objectPath.FindStringSubmatch(path)
 	var ids struct {
 		Run  string `json:"run_number"`
 		Task string `json:"task_id"`
 	}
-	// A body that is no such object is the service's to refuse.
-	if json.Unmarshal(body, &ids) != nil {
+	if m == nil || json.Unmarshal(body, &ids) != nil {
 		return ""
 	}
-	path, kind := "/"+strings.Join(parts[:len(parts)-1], "/"), parts[len(parts)-1]
+	flow, ofFlow, ofRun, step, ofStep := m[1], m[2], m[3], m[4], m[5]
 	switch {
-	case len(parts) == 2:
-		return path + "/" + kind
-	case kind == "run" && ids.Run != "":
-		return path + "/runs/" + ids.Run
-	case kind == "step":
-		return path
-	case kind == "task" && ids.Task != "":
-		return path + "/tasks/" + ids.Task
+	case flow != "":
+		return flow
+	case ofRun == "run" && ids.Run != "":
+		return ofFlow + "/runs/" + ids.Run
+	case ofStep == "step":
+		return step
+	case ofStep == "task" && ids.Task != "":
+		return step + "/tasks/" + ids.Task
 	}
 	return ""
 }

@@ -63,3 +63,21 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// What is read back from the store may have been written by anyone.
+func FuzzLeft(f *testing.F) {
+	f.Add([]byte(`{"version":1,"attempt":0,"task_ok":true,"next":["work"],"num_splits":3,"gang_size":0}`))
+	f.Add([]byte(`{"version":1,"next":[""],"num_splits":-1}`))
+	f.Add([]byte(goodData))
+	f.Add([]byte(`{"objects":{"_task_ok":null}}`))
+	f.Add([]byte(`{"objects":[]}`))
+	f.Add([]byte(`nope`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if told, err := parseTransition(body); err == nil && (told.NumSplits < 0 || told.GangSize < 0 || told.Version != recordVersion) {
+			t.Errorf("%q was read as %+v", body, told)
+		}
+		if ok, err := taskOKOf(objstore.Bytes(body)); err == nil && ok != nil && (!*ok || !bytes.Contains(body, []byte("_task_ok")) && !bytes.Contains(body, []byte(`\u`))) {
+			t.Errorf("%q says that the task went well", body)
+		}
+	})
+}

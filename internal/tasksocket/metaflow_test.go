@@ -164,4 +164,36 @@ func TestMetaflow(t *testing.T) {
 	if err != nil || read.TaskOK == nil || !*read.TaskOK || read.Transition.NumSplits != 3 {
 		t.Errorf("read back: %+v, %v", read, err)
 	}
+	// More rows than fit a frame in either direction.
+	client, err := metadata.New(metadata.Config{URL: s.url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	reader := client.Task(metadata.TaskConfig{})
+	defer reader.Drop()
+	_, reply, _, err := reader.Do(t.Context(), "GET", "/flows/SocketFlow/runs/kfp-1/steps/end/tasks/end-t/artifacts", nil)
+	if n := strings.Count(string(reply), "one_of_many_"); n != 2500 || err != nil {
+		t.Errorf("%d of the many artifacts are registered, %v", n, err)
+	}
+}
+
+// A reply that fits no frame is whole in Python.
+func TestLargeReply(t *testing.T) {
+	f := serve(t, func(c *Config) {
+		c.Metadata = metadataFunc(func(string, string, []byte) (int, []byte, string, error) {
+			return 200, []byte(`["` + strings.Repeat("x", 3*maxFrame) + `"]`), "2.5.1", nil
+		})
+	})
+	const script = `import wire; r = wire.call("metadata", method="GET", path="/flows", body=None); print(r["status"], len(r["body"][0]))`
+	cmd := exec.CommandContext(t.Context(), metaflowPython(t), "-B", "-c", script)
+	cmd.Dir = "../../python/metaflow_extensions/millrace_runtime/plugins"
+	cmd.Env = []string{"MILLRACE_SOCKET=" + f.socket}
+	out, err := cmd.CombinedOutput()
+	if want := fmt.Sprintf("200 %d\n", 3*maxFrame); string(out) != want {
+		t.Errorf("%s, %v; want %s", out, err, want)
+	}
+	if left, err := filepath.Glob(f.spool + "/*"); err != nil || len(left) > 0 {
+		t.Errorf("left in the spool: %v, %v", left, err)
+	}
 }

@@ -30,6 +30,8 @@ class SocketFlow(FlowSpec):
 
     @step
     def end(self):
+        for i in range(2500):
+            setattr(self, "one_of_many_%d" % i, i)
         print(Task("SocketFlow/kfp-1/join/join-t", _namespace_check=False).data.ys)
 
 
