@@ -76,7 +76,7 @@ func (s *spy) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, 
 	return s.Store.List(ctx, prefix)
 }
 
-// Store implements Stores: every root is the same store.
+// store is the one behind every root.
 func (s *spy) store(typ, root string) (objstore.Store, error) {
 	if typ != "s3" {
 		return nil, errors.New("only s3 here")
