@@ -90,7 +90,7 @@ func (p *Pipeline) checkDAG(name string, c *component, depth int) error {
 func (p *Pipeline) checkTask(parent *component, key string, depth int) error {
 	t := parent.DAG.Tasks[key]
 	if t == nil || !argoName.MatchString(key) {
-		return errors.New("Argo takes only letters, digits and dashes in a task's name")
+		return errors.New("a name of letters, digits and dashes is all that Argo takes")
 	}
 	comp, ok := p.spec.Components[t.ComponentRef.Name]
 	if !ok {
