@@ -108,7 +108,8 @@ func (o *runOptions) pod(w *worker, env *Env, stores *open.Stores) (*pod, func()
 	if err != nil {
 		return nil, nil, fmt.Errorf("a folder to work in (--work-dir): %w", err)
 	}
-	if err := os.Mkdir(filepath.Join(folder, "encode"), 0o700); err != nil {
+	encode := filepath.Join(folder, "encode")
+	if err := os.Mkdir(encode, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("a folder to work in (--work-dir): %w", err)
 	}
 	supervisor, err := supervise.New(w.logger)
@@ -117,7 +118,7 @@ func (o *runOptions) pod(w *worker, env *Env, stores *open.Stores) (*pod, func()
 	}
 	p := &pod{
 		worker: w, environ: env.Environ, console: env.Stdout, stores: stores, store: store, metadata: service,
-		artifacts: artifact.New(artifact.Config{TempDir: filepath.Join(folder, "encode")}), supervisor: supervisor,
+		artifacts: artifact.New(artifact.Config{TempDir: encode}), supervisor: supervisor,
 		folder: folder, grace: o.grace,
 	}
 	return p, func() {

@@ -60,3 +60,20 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
+
+// goodbye bounds what is still done after the pod was told to end.
+const goodbye = 5 * time.Second
+
+// outlive returns a context that goes on for a while when ctx has ended: for
+// what must be brought home. Call end when it is done.
+func outlive(ctx context.Context) (late context.Context, end func()) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		_ = sleep(late, goodbye)
+		cancel()
+	})
+	return late, func() {
+		stop()
+		cancel()
+	}
+}

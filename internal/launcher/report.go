@@ -18,7 +18,8 @@ func (a *attempt) finish(ctx context.Context, outcome driverclient.Outcome) (dri
 		f.Reason = oneLine(f.Reason)
 		a.explain(f)
 	}
-	late := context.WithoutCancel(ctx)
+	late, end := outlive(ctx)
+	defer end()
 	if a.log != nil {
 		err := a.log.Close(late)
 		switch {
@@ -56,13 +57,8 @@ func (a *attempt) explain(f *driverclient.Failure) {
 // report records the outcome at the driver, under a lease that is renewed
 // until then.
 func (a *attempt) report(ctx context.Context, outcome driverclient.Outcome) (driverclient.Reported, error) {
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	// A pod that is being deleted has seconds left.
-	defer context.AfterFunc(ctx, func() {
-		_ = sleep(late, goodbye)
-		cancel()
-	})()
+	late, end := outlive(ctx)
+	defer end()
 	var reported driverclient.Reported
 	tell := func(ctx context.Context) (err error) {
 		reported, err = a.driver.ReportTask(ctx, a.incarnation, a.task, outcome)
@@ -92,8 +88,8 @@ func (a *attempt) abandon(ctx context.Context, err error) error {
 		return err
 	}
 	if a.log != nil {
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
-		defer cancel()
+		late, end := outlive(ctx)
+		defer end()
 		a.log.Note("The pod is being deleted; the task is given back.")
 		if err := a.log.Close(late); err != nil {
 			a.logger.Warn("the last of the task's log was not stored", "error", err)

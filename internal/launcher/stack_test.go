@@ -28,6 +28,7 @@ import (
 // deployed flow.
 type stack struct {
 	t          *testing.T
+	run        string
 	dir        string
 	env        []string
 	definition string
@@ -58,7 +59,7 @@ func newStack(t *testing.T, script string) *stack {
 		}
 	})
 	python := metaflowPython(t)
-	s := &stack{t: t, dir: dir, env: []string{
+	s := &stack{t: t, run: kfpRun, dir: dir, env: []string{
 		"PATH=" + filepath.Dir(python) + ":/usr/bin:/bin", "HOME=" + dir, "LANG=C.UTF-8", "TMPDIR=" + dir, "METAFLOW_USER=tester",
 		"METAFLOW_SERVICE_URL=" + service.URL, "METAFLOW_DEFAULT_METADATA=service", "METAFLOW_DEFAULT_DATASTORE=local",
 		"METAFLOW_DATASTORE_SYSROOT_LOCAL=" + dir, "PYTHONDONTWRITEBYTECODE=1",
@@ -130,7 +131,7 @@ func (s *stack) pod(ctx context.Context, inputs map[string]any, outputs []string
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	values := map[string]any{"millrace_run": kfpRun}
+	values := map[string]any{"millrace_run": s.run}
 	for name, value := range inputs {
 		values[name] = value
 	}
@@ -181,7 +182,7 @@ func (s *stack) want(want int, inputs map[string]any, outputs []string, args ...
 // read prints what Metaflow's client finds in the run.
 func (s *stack) read(flow, code string) string {
 	s.t.Helper()
-	return strings.TrimSpace(s.python(nil, "-c", fmt.Sprintf("import metaflow\nmetaflow.namespace(None)\nrun = metaflow.Run('%s/kfp-%s')\n%s", flow, kfpRun, code)))
+	return strings.TrimSpace(s.python(nil, "-c", fmt.Sprintf("import metaflow\nmetaflow.namespace(None)\nrun = metaflow.Run('%s/kfp-%s')\n%s", flow, s.run, code)))
 }
 
 // packageFile is where the flow's code package is stored.

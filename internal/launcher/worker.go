@@ -17,9 +17,6 @@ import (
 // slot is the one lease that a worker holds at a time.
 const slot = 0
 
-// goodbye bounds what is still tried after the pod was told to end.
-const goodbye = 5 * time.Second
-
 // worker runs one task of its pool after the other.
 type worker struct {
 	*session
@@ -136,20 +133,23 @@ func (w *worker) lease(ctx context.Context, t *driverclient.Task, asked time.Tim
 	return nil
 }
 
-// release gives the task back, as far as that is possible: no process of it
-// is left. A driver that knows better takes no notice.
+// release gives the task back: no process of it is left. It must be answered
+// before the worker asks again, or a driver that was away would hand out the
+// very lease that was given up, with its attempt's number.
 func (w *worker) release(ctx context.Context, t *driverclient.Task, reason string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
-	defer cancel()
-	err := w.driver.ReleaseLease(ctx, w.incarnation, t, true, reason)
+	ctx, end := outlive(ctx)
+	defer end()
+	err := w.patience().call(ctx, func(ctx context.Context) error {
+		return w.driver.ReleaseLease(ctx, w.incarnation, t, true, reason)
+	})
 	if err != nil && !errors.Is(err, driverclient.ErrStale) {
 		w.logger.Warn("the task was not given back; its lease runs out by itself", "task", t.Ref, "error", err)
 	}
 }
 
 func (w *worker) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
-	defer cancel()
+	ctx, end := outlive(ctx)
+	defer end()
 	if err := w.driver.LeavePool(ctx, w.incarnation); err != nil {
 		w.logger.Debug("no goodbye", "error", err)
 	}

@@ -70,6 +70,10 @@ func TestWorker(t *testing.T) {
 			script: map[string][]any{"acquire": {aTask, drained}}, runs: []any{leaseLost},
 			calls: []string{"open", "join", "acquire", "run", "release", "acquire"}, output: "[0,1,2]",
 		},
+		"lease lost while the driver is away": {
+			script: map[string][]any{"acquire": {aTask, drained}, "release": {noDriver, noDriver, refused(driverclient.ErrStale)}}, runs: []any{leaseLost},
+			calls: []string{"open", "join", "acquire", "run", "release", "release", "release", "acquire"}, output: "[0,1,2]",
+		},
 		"driver away": {
 			script: map[string][]any{"open": {noDriver, noDriver, struct{}{}}, "join": {noDriver, driverclient.Joined{}}, "acquire": {noDriver, drained}},
 			calls:  []string{"open", "open", "open", "join", "join", "acquire", "acquire"}, output: "[0,1,2]",
