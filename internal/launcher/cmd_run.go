@@ -14,7 +14,6 @@ import (
 
 	"github.com/millrace/millrace/internal/artifact"
 	"github.com/millrace/millrace/internal/metadata"
-	"github.com/millrace/millrace/internal/objstore/open"
 	"github.com/millrace/millrace/internal/setting"
 	"github.com/millrace/millrace/internal/supervise"
 )
@@ -55,7 +54,7 @@ func (o *runOptions) run(ctx context.Context, env *Env) error {
 	if o.step == "" {
 		return errors.New("--step: missing; the compiled pipeline gives it")
 	}
-	s, stores, end, err := begin(env, &o.options, "run", o.step)
+	s, end, err := begin(env, &o.options, "run", o.step)
 	if err != nil {
 		return err
 	}
@@ -77,17 +76,26 @@ func (o *runOptions) run(ctx context.Context, env *Env) error {
 		s.parameters = &values
 	}
 	w := &worker{session: s, flow: doc.flow, step: step}
-	p, closePod, err := o.pod(w, env, stores)
-	if err != nil {
-		return err
+	closePod := func() {}
+	defer func() { closePod() }()
+	w.ready = func() error {
+		if w.run != nil {
+			return nil
+		}
+		p, closing, err := o.pod(w, env)
+		if err != nil {
+			return err
+		}
+		w.run, closePod = p.attempt, closing
+		return nil
 	}
-	defer closePod()
-	w.run = p.attempt
 	return w.serve(ctx)
 }
 
 // pod makes what this process's attempts share.
-func (o *runOptions) pod(w *worker, env *Env, stores *open.Stores) (*pod, func(), error) {
+func (o *runOptions) pod(w *worker, env *Env) (*pod, func(), error) {
+	// The driver counts on it that no write takes longer.
+	stores := openStores(env, w.logger, w.terms.LongestWrite)
 	headers, err := serviceHeaders(o.serviceHeaders)
 	if err != nil {
 		return nil, nil, err

@@ -25,7 +25,7 @@ func newGateCommand(env *Env) *cobra.Command {
 			if step == "" {
 				return errors.New("--step: missing; the compiled pipeline gives it")
 			}
-			s, _, end, err := begin(env, &o, "gate", step)
+			s, end, err := begin(env, &o, "gate", step)
 			if err != nil {
 				return err
 			}

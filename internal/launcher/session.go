@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/millrace/millrace/internal/driverclient"
 	"github.com/millrace/millrace/internal/executorinput"
@@ -26,24 +27,30 @@ type session struct {
 	parameters *string
 }
 
-// begin is what every command starts with. close ends the connection.
-func begin(env *Env, o *options, verb, step string) (s *session, stores *open.Stores, end func(), err error) {
+// begin is what every command starts with. end closes the connection.
+func begin(env *Env, o *options, verb, step string) (s *session, end func(), err error) {
 	in, logger, err := o.start(env, verb, step)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	conn, err := o.dial()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	stores = open.New(open.Options{Logger: logger}.FromEnvironment(func(name string) string {
+	s = &session{
+		driver: client{conn}, stores: openStores(env, logger, 0), options: o, input: in, logger: logger,
+		incarnation: newIncarnation(),
+	}
+	return s, func() { _ = conn.Close() }, nil
+}
+
+// openStores makes the set of stores of this process's environment.
+func openStores(env *Env, logger *slog.Logger, longestWrite time.Duration) *open.Stores {
+	o := open.Options{Logger: logger, WriteTimeout: longestWrite}
+	return open.New(o.FromEnvironment(func(name string) string {
 		value, _ := env.Lookup(name)
 		return value
 	}))
-	s = &session{
-		driver: client{conn}, stores: stores, options: o, input: in, logger: logger, incarnation: newIncarnation(),
-	}
-	return s, stores, func() { _ = conn.Close() }, nil
 }
 
 func (s *session) patience() patience { return patience{logger: s.logger} }

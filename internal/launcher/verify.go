@@ -15,7 +15,7 @@ func newVerifyCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Fail unless the driver calls the run complete", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, _, end, err := begin(env, &o, "verify", "")
+			s, end, err := begin(env, &o, "verify", "")
 			if err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ func newFinishCommand(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "finish", Short: "Tell the driver how Kubeflow Pipelines saw the flow end (the exit hook)", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, _, end, err := begin(env, &o, "finish", "")
+			s, end, err := begin(env, &o, "finish", "")
 			if err != nil {
 				return err
 			}

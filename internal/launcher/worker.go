@@ -23,6 +23,9 @@ type worker struct {
 	flow  *flowdef.Definition
 	step  *flowdef.Step
 	terms driverclient.Terms
+	// ready makes what tasks need, once the driver's terms are known; it may be
+	// called again.
+	ready func() error
 	// run runs one leased task; tests replace it.
 	run func(ctx context.Context, t *driverclient.Task, asked time.Time) (driverclient.Reported, error)
 	// prefer is the place of the task that ran last.
@@ -34,6 +37,9 @@ func (w *worker) serve(ctx context.Context) error {
 	err := w.open(ctx)
 	for err == nil {
 		if err = w.join(ctx); err != nil {
+			break
+		}
+		if err = w.ready(); err != nil {
 			break
 		}
 		err = w.tasks(ctx)

@@ -101,7 +101,7 @@ func TestWorker(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, f := newSession(t, tt.script, map[string]string{"workers_next": file})
 				f.script["run"] = tt.runs
-				w := &worker{session: s, flow: &flowdef.Definition{}, step: &flowdef.Step{Name: "work"}}
+				w := &worker{session: s, flow: &flowdef.Definition{}, step: &flowdef.Step{Name: "work"}, ready: func() error { return nil }}
 				w.run = func(context.Context, *driverclient.Task, time.Time) (driverclient.Reported, error) {
 					return next[driverclient.Reported](f, "run")
 				}
@@ -122,7 +122,7 @@ func TestWorker(t *testing.T) {
 func TestWorkerIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, f := newSession(t, map[string][]any{"acquire": {driverclient.Answer{Wait: time.Hour}}}, nil)
-		w := &worker{session: s, step: &flowdef.Step{Name: "work"}}
+		w := &worker{session: s, step: &flowdef.Step{Name: "work"}, ready: func() error { return nil }}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(3*time.Second, func() { cancel(errors.New("terminated signal received")) })
 		if got := exitCode(w.serve(ctx)); got != exitSignaled {
