@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// readToken is the service token: the variable's, or the file's.
+// readToken is the service token: the variable's, or the file's. Space around
+// it comes from an editor or a secret, and no header may hold it.
 func readToken(token, file string) (string, error) {
 	if token != "" || file == "" {
-		return token, nil
+		return strings.TrimSpace(token), nil
 	}
 	raw, err := os.ReadFile(file)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
 	millracev1 "github.com/millrace/millrace/internal/gen/millrace/v1"
 )
@@ -61,7 +62,8 @@ func (k *keys) authorize(ctx context.Context, method string, message any) error 
 	if takes == forAll {
 		return nil
 	}
-	token, err := bearer(ctx)
+	md, _ := metadata.FromIncomingContext(ctx)
+	token, err := bearer(md)
 	if err != nil {
 		return err
 	}
@@ -71,7 +73,7 @@ func (k *keys) authorize(ctx context.Context, method string, message any) error 
 	}
 	switch who, of := k.identify(token); {
 	case who == nobody:
-		return status.Error(codes.Unauthenticated, "the token is not this driver's")
+		return errStranger
 	case who == service && (takes == forService || takes == forBoth):
 		return nil
 	case who == service && takes == forRun:
@@ -84,9 +86,26 @@ func (k *keys) authorize(ctx context.Context, method string, message any) error 
 	return nil
 }
 
+// admit turns strangers away by the call's head alone, before its message,
+// which may be large, is read.
+func (k *keys) admit(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if accessOf(info.FullMethodName) == forAll {
+		return ctx, nil
+	}
+	token, err := bearer(info.Header)
+	if err != nil {
+		return nil, err
+	}
+	if who, _ := k.identify(token); who == nobody {
+		return nil, errStranger
+	}
+	return ctx, nil
+}
+
+var errStranger = status.Error(codes.Unauthenticated, "the token is not this driver's")
+
 // bearer is the token the call came with.
-func bearer(ctx context.Context) (string, error) {
-	md, _ := metadata.FromIncomingContext(ctx)
+func bearer(md metadata.MD) (string, error) {
 	values := md.Get("authorization")
 	if len(values) != 1 {
 		return "", status.Error(codes.Unauthenticated, "the token is missing: set MILLRACE_TOKEN, or MILLRACE_TOKEN_FILE to a file that holds it")

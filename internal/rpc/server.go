@@ -63,6 +63,7 @@ func New(cfg Config, options ...grpc.ServerOption) (*Server, error) {
 			// Clients ping every 20 s, also between calls.
 			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 			grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+			grpc.InTapHandle(h.keys.admit),
 			grpc.ChainUnaryInterceptor(h.unary),
 			grpc.ChainStreamInterceptor(h.stream),
 		}, options...)...),
