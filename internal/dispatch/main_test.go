@@ -25,18 +25,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // shell is a dispatcher over a real store that fails on demand.
 type shell struct {
 	*Dispatcher
-	t     *testing.T
+	t     testing.TB
 	path  string
 	cfg   Config
 	store *runstoretest.Failing
 	end   func()
 }
 
-func newShell(t *testing.T, cfg Config) *shell {
+func newShell(t testing.TB, cfg Config) *shell {
 	t.Helper()
 	cfg.Policy = schedule.Default()
 	cfg.Policy.InfrastructureDelay = 0
-	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
 	s := &shell{t: t, path: filepath.Join(t.TempDir(), "driver.db"), cfg: cfg}
 	s.start(nil)
 	t.Cleanup(func() { s.end() })
