@@ -140,7 +140,7 @@ func (s *stack) logs(id string) string {
 	return out.String()
 }
 
-func readFile(t *testing.T, path string) []byte {
+func readFile(t testing.TB, path string) []byte {
 	t.Helper()
 	raw, err := os.ReadFile(path)
 	if err != nil {
