@@ -30,9 +30,10 @@ run = Run(sys.argv[1])
 assert run.successful, "the run did not succeed"
 print("words of each file:", run["join"].task.data.words_of)
 print("commonest words:   ", run.data.commonest)
-for task in run["count"]:
-    if task.current_attempt:
-        print(f"{task.pathspec} succeeded in attempt {task.current_attempt}; it said:", task.stdout.strip().splitlines()[-1])
+again = [task for task in run["count"] if task.current_attempt]
+assert again, "no task was cut off"
+for task in again:
+    print(f"{task.pathspec} succeeded in attempt {task.current_attempt}; it said:", task.stdout.strip().splitlines()[-1])
 """
 
 
@@ -60,15 +61,18 @@ def start(environment: dict) -> tuple[subprocess.Popen, dict]:
     return stack, environment | variables
 
 
-def launchers(step: str) -> list[int]:
-    """The launchers that serve a step of the demo, by their command lines."""
-    listing = subprocess.run(["ps", "-axww", "-o", "pid=,args="], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [int(line.split()[0]) for line in listing.splitlines() if f" run --step {step} " in line and str(HOME) in line]
+def working(step: str) -> dict[int, int]:
+    """The tasks of a step that run, and the launcher of each, by their command lines."""
+    listing = subprocess.run(["ps", "-axww", "-o", "pid=,ppid=,args="], stdout=subprocess.PIPE, text=True, check=True).stdout
+    fields = [line.split(None, 2) for line in listing.splitlines()]
+    processes = [(int(line[0]), int(line[1]), line[2]) for line in fields if len(line) == 3]
+    ours = {pid for pid, _, args in processes if f" run --step {step} " in args and str(HOME) in args}
+    return {pid: parent for pid, parent, args in processes if parent in ours and f" step {step} " in args}
 
 
 def follow(environment: dict, run_id: str) -> None:
     """Shows progress until the run ends, and kills one launcher in the middle of its work."""
-    shown, killed, deadline = "", None, time.monotonic() + DEADLINE
+    shown, killed, seen, deadline = "", None, set(), time.monotonic() + DEADLINE
     while True:
         status = json.loads(shell(environment, str(DRIVER), "status", "--run-id", run_id, "--json", quiet=True))
         pools = {p["pool"]: p for p in status.get("pools") or []}
@@ -76,11 +80,13 @@ def follow(environment: dict, run_id: str) -> None:
         if line != shown:
             shown = line
             print("  ", line, flush=True)
-        counts = pools.get("count", {})
-        if killed is None and counts.get("succeeded", 0) >= 1 and counts.get("running", 0) >= 1 and (victims := launchers("count")):
-            killed = victims[0]
+        tasks = working("count") if killed is None else {}
+        # A task that has only just begun is certain to be cut off in the middle.
+        if pools.get("count", {}).get("succeeded", 0) >= 1 and (begun := tasks.keys() - seen):
+            killed = tasks[min(begun)]
             os.kill(killed, signal.SIGKILL)
             say(f"killed launcher {killed} (SIGKILL); its task goes to another")
+        seen |= tasks.keys()
         if status["kfp_state"] in ("SUCCEEDED", "FAILED", "CANCELED"):
             if status["kfp_state"] != "SUCCEEDED" or killed is None:
                 raise SystemExit(f"the run ended {status['kfp_state']}: {status.get('reason', '')}" if killed else "no launcher was killed")
