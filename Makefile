@@ -130,7 +130,8 @@ race: venvs $(TOOLS)/versitygw ## Run the Go tests of what is concurrent under t
 
 .PHONY: bench
 bench: ## Measure the core and the saving of artifacts: ratios and events, comparable on one machine only
-	go test -run '^$$' -bench . -benchtime 3x ./internal/artifact ./internal/schedule
+	go test -run '^$$' -bench . -benchtime 5x ./internal/artifact
+	go test -run '^$$' -bench . -benchtime 1x ./internal/schedule
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Fuzz every target for a few seconds
