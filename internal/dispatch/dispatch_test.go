@@ -226,6 +226,20 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestPanics: neither a look at the core nor an event it does not know takes
+// the loop along.
+func TestPanics(t *testing.T) {
+	s := newShell(t, Config{})
+	s.open(run1, oneStep())
+	if err := s.View(t.Context(), run1, func(*schedule.Run) { panic("boom") }); !errors.Is(err, errCore) {
+		t.Errorf("a panicking view: %v", err)
+	}
+	if _, err := s.Do(t.Context(), run1, nil); !errors.Is(err, schedule.ErrInvalid) {
+		t.Errorf("no event: %v", err)
+	}
+	s.do(joined("w0"))
+}
+
 // TestMaxSplits: the driver's bound holds for a run as it is opened and as it
 // is loaded.
 func TestMaxSplits(t *testing.T) {

@@ -233,9 +233,7 @@ func (b *round) reply() {
 		case r.core.ID() == "":
 			req.reply <- outcome{err: fmt.Errorf("%w: run %q", schedule.ErrUnknown, req.runID)}
 		default:
-			r.core.SetNow(b.now) // so that the view says how long something has lasted
-			req.view(r.core)
-			req.reply <- outcome{answer: schedule.Done{}}
+			req.reply <- b.show(r, req.view)
 		}
 	}
 	for _, r := range b.touched {
@@ -250,6 +248,19 @@ func (b *round) reply() {
 			b.d.forget(r)
 		}
 	}
+}
+
+// show lets somebody look at the run. One who panics takes nobody along.
+func (b *round) show(r *run, view func(*schedule.Run)) (o outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			o = outcome{err: fmt.Errorf("%w: a view failed: %v", errCore, p)}
+			b.d.cfg.Logger.Error("panic in a view", "run", r.id, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	r.core.SetNow(b.now) // so that the view says how long something has lasted
+	view(r.core)
+	return outcome{answer: schedule.Done{}}
 }
 
 func (b *round) answer(req *request, r *run, ans schedule.Answer, err error) {
