@@ -54,7 +54,12 @@ class Run:
         return state
 
     def tasks(self) -> list[dict[str, Any]]:
-        return json.loads(self.stack.driver("tasks", self.id, "--json").stdout)
+        try:
+            return json.loads(self.stack.driver("tasks", self.id, "--json").stdout)
+        except CommandError as error:
+            if "not known to the driver" in str(error):
+                return []  # no pod of the run has opened it yet
+            raise
 
     def task(self, step: str, task: str = "task") -> dict[str, Any]:
         found = [t for t in self.tasks() if t["step"] == step and t["task"] == task]
