@@ -134,7 +134,7 @@ func (v values) exact() (json.RawMessage, error) {
 	}
 	encoded := base64.RawURLEncoding.EncodeToString(bytes.TrimSpace(text.Bytes()))
 	if len(encoded) > maxExact {
-		return nil, fmt.Errorf("the parameters take %d KiB, and Kubeflow Pipelines carries at most %d: hand large values over in a file (IncludeFile) or by their URL", len(encoded)>>10, maxExact>>10)
+		return nil, fmt.Errorf("the parameters take %d KiB, and Kubeflow Pipelines carries at most %d: put large values into the store and hand over their URL", len(encoded)>>10, maxExact>>10)
 	}
 	return quote(encoded), nil
 }
