@@ -30,8 +30,8 @@ type Config struct {
 	// MaxBackoff caps the pause before a pod is restarted.
 	MaxBackoff   time.Duration
 	Surroundings Surroundings
-	// Driver, when set, is replaced in the pods' MILLRACE_DRIVER by a way of
-	// the pod's own, which can be cut.
+	// PodProxy puts a way of the pod's own, which can be cut, between it and
+	// the driver its MILLRACE_DRIVER names.
 	PodProxy bool
 	// Gone is told of pods whose processes have all ended. It may block.
 	Gone   func(ctx context.Context, runID, podUID string)

@@ -41,7 +41,7 @@ func newStack(t *testing.T, change func(*Config)) *stack {
 
 func testConfig(log io.Writer) Config {
 	return Config{
-		Supervisor: []string{os.Args[0], "pod-supervise"}, Slots: 4, MaxBackoff: 10 * time.Millisecond,
+		Supervisor: []string{os.Args[0], "pod-supervise"}, Slots: 4, MaxBackoff: 10 * time.Millisecond, PodProxy: true,
 		Logger: slog.New(slog.NewTextHandler(log, nil)),
 	}
 }
