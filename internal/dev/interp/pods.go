@@ -46,6 +46,9 @@ type queued struct {
 // queue returns the pods that wait, first come first, and the slots in use.
 func (e *Engine) queue() (waiting []queued, used int) {
 	for _, m := range e.runs {
+		if !m.r.Ended.IsZero() {
+			continue
+		}
 		for _, n := range m.r.Nodes {
 			switch {
 			case n.State == Running && n.Kind == KindPod && m.takesSlot(n):
@@ -164,18 +167,24 @@ func (e *Engine) watch(live *livePod) {
 		if err != nil {
 			e.cfg.Logger.Error("a pod's ending cannot be read", "pod", live.uid, "error", err)
 		}
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		delete(e.pods, live.uid)
 		live.proxy.close()
-		if live.orphan {
-			e.dropOrphan(live)
-		} else {
-			e.reaped(live, exit, known)
-		}
+		e.taken(live, exit, known)
+		// Outside the lock: a pod may leave many files.
 		e.forget(live.uid)
-		e.settle()
 	})
+}
+
+// taken takes the end of a pod, the node's own or an orphan.
+func (e *Engine) taken(live *livePod, exit pod.Exit, known bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.pods, live.uid)
+	if live.orphan {
+		e.dropOrphan(live)
+	} else {
+		e.reaped(live, exit, known)
+	}
+	e.settle()
 }
 
 // reaped takes the end of a node's own pod.
