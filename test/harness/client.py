@@ -3,6 +3,7 @@ what it reads of two runs."""
 
 import json
 import pathlib
+import re
 import subprocess
 from typing import Any
 
@@ -13,6 +14,7 @@ HERE = pathlib.Path(__file__).parent
 
 # System tags that name the orchestrator and the identity it runs under.
 ORCHESTRATOR_TAGS = ("runtime:", "user:", "production:")
+ORCHESTRATOR_LINES = re.compile(r"Task failed\.|Attempt \d+ failed \(\w+\): .*")
 
 
 def python(code: str, environment: dict[str, str], *args: str, cwd: pathlib.Path) -> str:
@@ -56,7 +58,7 @@ def normal(run: dict[str, Any]) -> dict[str, Any]:
     steps = {}
     for step, tasks in run["steps"].items():
         steps[step] = {place[f"{step}/{t['id']}"]: {
-            "stack": t["stack"],
+            "stack": stack_list(t["stack"]),
             "artifacts": {n: a["value"] for n, a in t["artifacts"].items()},
             "shas": {n: a["sha"] for n, a in t["artifacts"].items() if n not in ("_graph_info", "_exception")},
             "finished": t["finished"], "successful": t["successful"], "exception": t["exception"], "attempt": t["attempt"],
@@ -72,8 +74,21 @@ def normal(run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def stack_list(value: str | list[str] | None) -> list[str] | None:
+    """A foreach stack: the service, unlike files, keeps a list as the text of an array."""
+    return value[1:-1].split(",") if isinstance(value, str) else value
+
+
+def frames(stack: str | list[str] | None) -> list[str] | None:
+    """The foreach stack; the metadata service keeps a list as PostgreSQL writes an array."""
+    if not isinstance(stack, str) or not stack.startswith("{"):
+        return stack
+    quoted = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', stack)
+    return [re.sub(r"\\(.)", r"\1", a) if a else b for a, b in quoted]
+
+
 def lines(log: str) -> list[str]:
-    """A log without the frames of its tracebacks, which name files."""
+    """A log without the frames of its tracebacks, which name files, and the orchestrator's word on a failure."""
     if log == "\n":
         return []  # what the client makes of a task of the native runtime that registered no log
     kept, inside = [], False
@@ -81,7 +96,8 @@ def lines(log: str) -> list[str]:
         if inside and line.startswith(" "):
             continue
         inside = line.startswith("Traceback (")
-        kept.append(line)
+        if not ORCHESTRATOR_LINES.fullmatch(line):
+            kept.append(line)
     return kept
 
 
