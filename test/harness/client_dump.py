@@ -41,6 +41,13 @@ def artifacts(t):
     return {item.id: {"sha": item.sha, "value": artifact(item)} for item in items}
 
 
+def parents(t):
+    """The tasks before this one. The client finds them by an artifact, which a task that left none lacks."""
+    if t.path_components[2] == "_parameters" or "_graph_info" not in t:
+        return []
+    return sorted(p.path_components[2] + "/" + p.path_components[3] for p in t.parent_tasks)
+
+
 def task(t):
     metadata = {}
     for row in sorted(t.metadata, key=lambda row: row.created_at):
@@ -56,7 +63,7 @@ def task(t):
         "successful": t.successful,
         "exception": exception(t.exception),
         "attempt": t.current_attempt,
-        "parents": sorted(p.path_components[2] + "/" + p.path_components[3] for p in t.parent_tasks) if t.path_components[2] != "_parameters" else [],
+        "parents": parents(t),
         "logs": [{"stdout": attempt.stdout, "stderr": attempt.stderr} for attempt in (type(t)(t.pathspec, attempt=n) for n in range(last + 1))],
         "tags": sorted(t.user_tags),
     }
