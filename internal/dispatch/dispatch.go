@@ -24,6 +24,14 @@ var (
 	ErrBusy = fmt.Errorf("%w: its queue is full", ErrUnavailable)
 )
 
+// unavailable makes trouble of the store an ErrUnavailable, once.
+func unavailable(cause error) error {
+	if errors.Is(cause, ErrUnavailable) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
+}
+
 // Config is what a Dispatcher needs.
 type Config struct {
 	Store  runstore.Store
@@ -131,7 +139,7 @@ type Opening struct {
 func (d *Dispatcher) Open(ctx context.Context, o Opening) error {
 	if o.Definition != nil {
 		if err := d.cfg.Store.PutDefinition(ctx, o.DefinitionSHA256, o.Definition); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+			return unavailable(err)
 		}
 	}
 	def, err := d.definition(ctx, o.DefinitionSHA256)
@@ -169,7 +177,7 @@ func (d *Dispatcher) View(ctx context.Context, runID string, fn func(*schedule.R
 func (d *Dispatcher) Runs(ctx context.Context, flow string) ([]runstore.RunInfo, error) {
 	runs, err := d.cfg.Store.List(ctx, runstore.ListOptions{Flow: flow})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, unavailable(err)
 	}
 	return runs, nil
 }
@@ -204,7 +212,7 @@ func (d *Dispatcher) definition(ctx context.Context, sha256 string) (*flowdef.De
 		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, unavailable(err)
 	}
 	def, err := flowdef.Decode(raw)
 	if err != nil {

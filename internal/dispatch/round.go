@@ -165,7 +165,7 @@ func (b *round) commit() {
 	err := b.append(batch, records)
 	for i, r := range runs {
 		if err != nil {
-			r.broken = fmt.Errorf("%w: %w", ErrUnavailable, err)
+			r.broken = unavailable(err)
 			continue
 		}
 		r.sequence += uint64(len(r.pending))

@@ -132,7 +132,7 @@ func (d *Dispatcher) get(ctx context.Context, runID string, create bool) (*run, 
 		return r, nil
 	}
 	if d.clock.now() < r.retryAt {
-		return r, fmt.Errorf("%w: %w", ErrUnavailable, r.cause)
+		return r, unavailable(r.cause)
 	}
 	err := d.load(ctx, r)
 	switch {
@@ -150,7 +150,7 @@ func (d *Dispatcher) get(ctx context.Context, runID string, create bool) (*run, 
 	default:
 		d.fail(r, err)
 		d.rearm(r)
-		return r, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return r, unavailable(err)
 	}
 }
 
