@@ -12,7 +12,9 @@ import (
 
 const (
 	exitStrategy = "ALL_UPSTREAM_TASKS_COMPLETED"
-	maxDepth     = 10
+	// maxDepth and maxTasks bound what DAGs in DAGs unfold to.
+	maxDepth = 10
+	maxTasks = 10_000
 )
 
 // argoName is what Argo's validation lets through; an underscore is refused.
@@ -36,7 +38,8 @@ func (p *Pipeline) check() error {
 			return fmt.Errorf("executor %s: %w", label, err)
 		}
 	}
-	return p.checkDAG("root", &p.spec.Root, 0)
+	left := maxTasks
+	return p.checkDAG("root", &p.spec.Root, 0, &left)
 }
 
 func (p *Pipeline) checkExecutor(label string) error {
@@ -72,22 +75,22 @@ func values(env []envVar) []string {
 	return out
 }
 
-func (p *Pipeline) checkDAG(name string, c *component, depth int) error {
-	if depth > maxDepth {
-		return fmt.Errorf("%s: more than %d DAGs in each other", name, maxDepth)
+func (p *Pipeline) checkDAG(name string, c *component, depth int, left *int) error {
+	if *left -= len(c.DAG.Tasks); depth > maxDepth || *left < 0 {
+		return fmt.Errorf("%s: more than %d DAGs in each other, or more than %d tasks", name, maxDepth, maxTasks)
 	}
 	if len(c.OutputDefinitions.Parameters) > 0 {
 		return fmt.Errorf("%s: outputs of a DAG are not modelled", name)
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.DAG.Tasks)) {
-		if err := p.checkTask(c, key, depth); err != nil {
+		if err := p.checkTask(c, key, depth, left); err != nil {
 			return fmt.Errorf("task %s of %s: %w", key, name, err)
 		}
 	}
 	return checkCycle(c.DAG)
 }
 
-func (p *Pipeline) checkTask(parent *component, key string, depth int) error {
+func (p *Pipeline) checkTask(parent *component, key string, depth int, left *int) error {
 	t := parent.DAG.Tasks[key]
 	if t == nil || !argoName.MatchString(key) {
 		return errors.New("a name of letters, digits and dashes is all that Argo takes")
@@ -115,7 +118,7 @@ func (p *Pipeline) checkTask(parent *component, key string, depth int) error {
 		if t.RetryPolicy != nil {
 			return errors.New("retryPolicy of a DAG is not modelled")
 		}
-		return p.checkDAG(t.ComponentRef.Name, &comp, depth+1)
+		return p.checkDAG(t.ComponentRef.Name, &comp, depth+1, left)
 	}
 	if _, ok := p.spec.DeploymentSpec.Executors[comp.ExecutorLabel]; !ok {
 		return fmt.Errorf("executor %q does not exist", comp.ExecutorLabel)

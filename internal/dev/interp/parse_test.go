@@ -26,6 +26,7 @@ func TestRefused(t *testing.T) {
 		{"executor", `"executorLabel":"exec-start"`, `"executorLabel":"exec-none"`, `"exec-none" does not exist`},
 		{"dependency", `"dependentTasks":["start"]`, `"dependentTasks":["none"]`, `"none", which does not exist`},
 		{"cycle", `"dependentTasks":["start"]`, `"dependentTasks":["work"]`, "depends on itself"},
+		{"recursion", `{"name":"comp-start"}`, `{"name":"comp-flow"}`, "DAGs in each other"},
 		{"output", `"outputParameterKey":"list"`, `"outputParameterKey":"none"`, `no output "none"`},
 		{"no list", `"list":{"parameterType":"LIST"},"run"`, `"list":{"parameterType":"STRING"},"run"`, `"list" is no LIST`},
 		{"argo", `["sh","-c","true"]`, `["sh","-c","echo {{workflow.name}}"]`, "{{workflow.name}}"},
