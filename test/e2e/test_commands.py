@@ -35,7 +35,7 @@ UNSUPPORTED = {
     "switch": ("@step\n    def start(self):\n        self.c = 'a'\n        self.next({'a': self.a, 'b': self.b}, condition='c')\n"
                "    @step\n    def a(self):\n        self.next(self.end)\n    @step\n    def b(self):\n        self.next(self.end)\n", "start"),
     "gang": ("@step\n    def start(self):\n        self.next(self.work, num_parallel=2)\n"
-             "    @step\n    def work(self):\n        self.next(self.join)\n    @step\n    def join(self, inputs):\n        self.next(self.end)\n", "work"),
+             "    @parallel\n    @step\n    def work(self):\n        self.next(self.join)\n    @step\n    def join(self, inputs):\n        self.next(self.end)\n", "start"),
 }
 
 
@@ -43,7 +43,7 @@ UNSUPPORTED = {
 def test_unsupported_is_refused_by_name(files, tmp_path, what):
     body, step = UNSUPPORTED[what]
     script = tmp_path / "refused.py"
-    script.write_text(f"from metaflow import FlowSpec, step\n\n\nclass RefusedFlow(FlowSpec):\n    {body}"
+    script.write_text(f"from metaflow import FlowSpec, parallel, step\n\n\nclass RefusedFlow(FlowSpec):\n    {body}"
                       "    @step\n    def end(self):\n        pass\n\n\nif __name__ == '__main__':\n    RefusedFlow()\n")
     done = files.create(script, check=False)
     assert done.returncode != 0

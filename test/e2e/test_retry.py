@@ -4,10 +4,16 @@ import collections
 
 from harness import client
 from harness.paths import FLOWS
+from harness.processes import until
 
 
 def test_failed_step_shows_and_retry_finishes(stack, tmp_path):
-    run = stack.run(FLOWS / "mended.py", "--folder", str(tmp_path), create=("--max-workers", "2"), expect="FAILED")
+    stack.create(FLOWS / "mended.py", "--max-workers", "2")
+    run = stack.trigger(FLOWS / "mended.py", "--folder", str(tmp_path))
+    # A run that fails ends what still runs, so the siblings succeed first.
+    until("the other splits to succeed", lambda: {"task-0", "task-2"} <= succeeded(run, "work"))
+    (tmp_path / "broken").touch()
+    run.wait("FAILED")
     tasks = run.kfp_tasks()
     assert "FAILED" in tasks["work"], tasks
     assert "SUCCEEDED" in tasks["start"] and "FAILED" not in tasks["start"], tasks
@@ -31,6 +37,10 @@ def test_failed_step_shows_and_retry_finishes(stack, tmp_path):
     assert "not mended yet" in {t["id"]: t for t in ours["steps"]["work"]}["task-1"]["logs"][0]["stderr"]
 
 
+def succeeded(run, step):
+    return {t["task"] for t in run.tasks() if t["step"] == step and t["state"] == "succeeded"}
+
+
 def executions(folder):
     return collections.Counter((folder / "executions").read_text().splitlines())
 
@@ -39,8 +49,6 @@ def test_terminate(files):
     """A terminated run stops its tasks; KFP calls it failed, the driver cancelled."""
     files.create(FLOWS / "wide.py")
     run = files.trigger(FLOWS / "wide.py", "--width", "2", "--pause", "1000")
-    from harness.processes import until
-
     until("a split to run", lambda: any(t["state"] == "running" for t in run.tasks() if t["step"] == "work"))
     files.driver("terminate", "--run-id", run.id)
     run.wait("FAILED")

@@ -1,6 +1,7 @@
-"""A split that fails until a file appears; every execution leaves a line."""
+"""A split that fails until a file appears, once the test has asked for it; every execution leaves a line."""
 
 import pathlib
+import time
 
 from metaflow import FlowSpec, Parameter, step
 
@@ -19,6 +20,7 @@ class MendedFlow(FlowSpec):
         self.note(f"work {self.input}")
         self.n = self.input
         if self.input == 1 and not (pathlib.Path(self.folder) / "mended").exists():
+            self.wait_for("broken")
             raise RuntimeError("not mended yet")
         self.next(self.after)
 
@@ -36,6 +38,10 @@ class MendedFlow(FlowSpec):
     @step
     def end(self):
         self.note("end")
+
+    def wait_for(self, name):
+        while not (pathlib.Path(self.folder) / name).exists():
+            time.sleep(0.1)
 
     def note(self, text):
         with (pathlib.Path(self.folder) / "executions").open("a") as f:
