@@ -67,7 +67,7 @@ func (p *pod) attempt(ctx context.Context, t *driverclient.Task, asked time.Time
 		if err != nil {
 			return driverclient.Reported{}, a.giveBack(ctx, err)
 		}
-		return a.report(ctx, outcome)
+		return a.finish(ctx, outcome)
 	}
 	trouble := a.prepare(a.keeper.Context())
 	defer a.clean()
@@ -100,24 +100,6 @@ func (a *attempt) keep(ctx context.Context, asked time.Time) *lease.Keeper {
 		},
 		Logger: a.logger,
 	})
-}
-
-// adopt looks for the outcome of an attempt that was started and never
-// reported. It is false when there is none to be found.
-func (a *attempt) adopt(ctx context.Context) (driverclient.Outcome, bool, error) {
-	if a.task.AdoptAttempt == nil {
-		return driverclient.Outcome{}, false, nil
-	}
-	number := *a.task.AdoptAttempt
-	left, err := tasksocket.ReadOutcome(ctx, a.store, a.scope(number))
-	if err != nil {
-		return driverclient.Outcome{}, false, fmt.Errorf("look for the end of attempt %d of %s: %w", number, a.task.Ref, err)
-	}
-	outcome, ok := adoption(number, a.task.Parameters, left)
-	if ok {
-		a.logger.Info("the attempt had ended; its outcome is adopted", "attempt", number, "succeeded", outcome.Succeeded != nil)
-	}
-	return outcome, ok, nil
 }
 
 // prepare brings the code package, once per pod, and makes the folders of the
@@ -183,6 +165,9 @@ func (a *attempt) scope(number int) tasksocket.Scope {
 
 // giveBack ends a lease under which no attempt was started.
 func (a *attempt) giveBack(ctx context.Context, err error) error {
+	if a.meta != nil {
+		a.meta.Drop()
+	}
 	if cause := context.Cause(a.keeper.Context()); cause != nil && errors.Is(err, cause) {
 		err = cause
 	}

@@ -48,20 +48,13 @@ func (a *attempt) execute(ctx context.Context, trouble error) seen {
 
 // register makes the attempt known and opens its log.
 func (a *attempt) register(ctx context.Context) error {
-	scope := a.scope(a.number)
-	a.meta = a.metadata.Task(metadata.TaskConfig{
-		Flow: scope.Flow, Run: scope.Run, Step: scope.Step, Task: scope.Task, Attempt: a.number,
-		User: a.user(), Tags: a.flow.Tags, SystemTags: a.flow.SystemTags,
-		DatastoreType: a.flow.Datastore.Type, DatastoreRoot: a.flow.Datastore.Root,
-		Fields: a.fields(), Fence: a.keeper.AwaitWritable,
-	})
 	// The log is opened also when the service refuses the task, to say so.
-	refused := a.meta.Register(ctx)
+	refused := a.announce(ctx, a.fields())
 	if err := os.MkdirAll(a.logs(), 0o700); err != nil {
 		return fmt.Errorf("the log of %s: %w", a.task.Ref, err)
 	}
 	log, err := logcapture.Start(ctx, logcapture.Config{
-		Dir: a.logs(), Store: a.store, KeyPrefix: fmt.Sprintf("%s/%d.", scope.Path(), a.number),
+		Dir: a.logs(), Store: a.store, KeyPrefix: fmt.Sprintf("%s/%d.", a.scope(a.number).Path(), a.number),
 		Console: a.console, Prefix: a.prefix(), Fence: a.keeper.AwaitWritable, Logger: a.logger,
 	})
 	if err != nil {
@@ -69,8 +62,20 @@ func (a *attempt) register(ctx context.Context) error {
 	}
 	a.log = log
 	a.tail.Store(log)
-	if refused != nil {
-		return fmt.Errorf("register %s with the metadata service: %w", a.task.Ref, refused)
+	return refused
+}
+
+// announce makes the attempt known to the metadata service.
+func (a *attempt) announce(ctx context.Context, fields map[string]string) error {
+	scope := a.scope(a.number)
+	a.meta = a.metadata.Task(metadata.TaskConfig{
+		Flow: scope.Flow, Run: scope.Run, Step: scope.Step, Task: scope.Task, Attempt: a.number,
+		User: a.user(), Tags: a.flow.Tags, SystemTags: a.flow.SystemTags,
+		DatastoreType: a.flow.Datastore.Type, DatastoreRoot: a.flow.Datastore.Root,
+		Fields: fields, Fence: a.keeper.AwaitWritable,
+	})
+	if err := a.meta.Register(ctx); err != nil {
+		return fmt.Errorf("register %s with the metadata service: %w", a.task.Ref, err)
 	}
 	return nil
 }
@@ -86,6 +91,10 @@ func (a *attempt) attend(ctx context.Context, s *seen) {
 			return
 		}
 		if left.DoneWritten {
+			if err := a.complete(keep, left); err != nil {
+				s.trouble = err
+				return
+			}
 			s.left, s.exit = left, &supervise.Exit{Reason: "the parameters are there already"}
 			return
 		}

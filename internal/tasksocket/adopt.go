@@ -75,7 +75,7 @@ func readTransition(ctx context.Context, store objstore.Store, scope Scope) (*tr
 		err = fmt.Errorf("it is of attempt %d", told.Attempt)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s is not what a launcher writes: %w", key, err)
+		return nil, &MalformedError{Key: key, Writer: "a launcher", Err: err}
 	}
 	return told, nil
 }
@@ -98,7 +98,7 @@ func readTaskOK(ctx context.Context, store objstore.Store, key string) (*bool, e
 	}
 	ok, err := taskOKOf(objstore.Bytes(body))
 	if err != nil {
-		return nil, fmt.Errorf("%s is not what Metaflow writes: %w", key, err)
+		return nil, &MalformedError{Key: key, Writer: "Metaflow", Err: err}
 	}
 	return ok, nil
 }

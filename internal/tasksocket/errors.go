@@ -3,6 +3,7 @@ package tasksocket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/millrace/millrace/internal/objstore"
@@ -17,6 +18,20 @@ func (f fencedError) Unwrap() error { return f.error }
 type foreignError struct{ error }
 
 func (f foreignError) Unwrap() error { return f.error }
+
+// MalformedError is a file of an attempt that cannot be understood. Reading it
+// again does not help.
+type MalformedError struct {
+	Key    string
+	Writer string // whose file it is
+	Err    error
+}
+
+func (e *MalformedError) Error() string {
+	return fmt.Sprintf("%s is not what %s writes: %v", e.Key, e.Writer, e.Err)
+}
+
+func (e *MalformedError) Unwrap() error { return e.Err }
 
 // class is the word for an error that the child understands.
 func class(err error) string {

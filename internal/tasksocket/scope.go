@@ -16,11 +16,15 @@ func isContent(path string) bool {
 	if len(parts) != 4 || parts[0] == "" || parts[1] != "data" {
 		return false
 	}
-	key := parts[3]
-	if len(key) != 40 || parts[2] != key[:2] || strings.ToLower(key) != key {
+	return isKey(parts[3]) && parts[2] == parts[3][:2]
+}
+
+// isKey says whether a text is a SHA-1 as keys are written.
+func isKey(text string) bool {
+	if len(text) != 40 || strings.ToLower(text) != text {
 		return false
 	}
-	_, err := hex.DecodeString(key)
+	_, err := hex.DecodeString(text)
 	return err == nil
 }
 
