@@ -18,8 +18,9 @@ import (
 type fakeDriver struct {
 	script map[string][]any
 	// calls are those made, in order.
-	calls  []string
-	opened []driverclient.OpenRun
+	calls    []string
+	opened   []driverclient.OpenRun
+	reported []driverclient.Outcome
 }
 
 func next[T any](f *fakeDriver, method string) (T, error) {
@@ -86,7 +87,8 @@ func (f *fakeDriver) StartAttempt(context.Context, string, *driverclient.Task) (
 	return next[driverclient.Attempt](f, "start")
 }
 
-func (f *fakeDriver) ReportTask(context.Context, string, *driverclient.Task, driverclient.Outcome) (driverclient.Reported, error) {
+func (f *fakeDriver) ReportTask(_ context.Context, _ string, _ *driverclient.Task, o driverclient.Outcome) (driverclient.Reported, error) {
+	f.reported = append(f.reported, o)
 	return next[driverclient.Reported](f, "report")
 }
 

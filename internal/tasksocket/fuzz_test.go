@@ -72,12 +72,20 @@ func FuzzLeft(f *testing.F) {
 	f.Add([]byte(`{"objects":{"_task_ok":null}}`))
 	f.Add([]byte(`{"objects":[]}`))
 	f.Add([]byte(`nope`))
+	f.Add([]byte(`{"attempt":1,"objects":{"x":"868436778cb011a1c6230bc12534683ab0b7f1c3"},"info":{"x":{"encoding":"pickle-v4"}}}`))
+	f.Add([]byte(`{"attempt":1,"objects":{"":null},"info":[]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if told, err := parseTransition(body); err == nil && (told.NumSplits < 0 || told.GangSize < 0 || told.Version != recordVersion) {
 			t.Errorf("%q was read as %+v", body, told)
 		}
 		if ok, err := taskOKOf(objstore.Bytes(body)); err == nil && ok != nil && (!*ok || !bytes.Contains(body, []byte("_task_ok")) && !bytes.Contains(body, []byte(`\u`))) {
 			t.Errorf("%q says that the task went well", body)
+		}
+		found, err := parseArtifacts(body, 1)
+		for _, a := range found {
+			if err != nil || a.check() != nil {
+				t.Errorf("%q was read as %+v, %v", body, a, err)
+			}
 		}
 	})
 }
