@@ -168,9 +168,12 @@ def test_wrong_settings(user, make_flow, arguments, environment, says):
     assert not user.asked()
 
 
-def test_environment_that_builds_packages(user, make_flow):
-    done = user.create(make_flow(LINEAR), top=("--environment", "pypi"), check=False)
-    assert done.returncode != 0 and not user.asked()
+@pytest.mark.parametrize("environment", ["conda", "pypi", "uv"])
+def test_environment_that_builds_packages(user, make_flow, environment):
+    done = user.create(make_flow(LINEAR), top=("--environment", environment), check=False)
+    refused(done, ["--environment=%s is not supported" % environment, "image"])
+    assert not user.asked()
+    assert not list((user.folder / "store").rglob("data"))
 
 
 @pytest.fixture
