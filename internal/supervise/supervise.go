@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/millrace/millrace/internal/lookpath"
 )
 
 // Command is a child to run.
@@ -121,9 +123,9 @@ func prepare(c Command) (*exec.Cmd, error) {
 	if len(c.Argv) == 0 {
 		return nil, fmt.Errorf("start the task's command: it is empty")
 	}
-	path, err := lookPath(c.Argv[0], c.Env, c.Dir)
+	path, err := lookpath.Find(c.Argv[0], c.Env, c.Dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("start the task's command: %w; does the step's image hold it?", err)
 	}
 	return &exec.Cmd{Path: path, Args: c.Argv, Env: c.Env, Dir: c.Dir, SysProcAttr: attributes()}, nil
 }

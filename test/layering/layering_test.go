@@ -70,6 +70,7 @@ var mayImport = map[string][]string{
 	"internal/setting":         {},
 	"internal/protocol":        {},
 	"internal/buildinfo":       {},
+	"internal/lookpath":        {},
 	"internal/objstore":        {},
 	"internal/kfp":             {},
 	"internal/metadataservice": {},
@@ -91,7 +92,7 @@ var mayImport = map[string][]string{
 	// and the client by which a pod's end is told.
 	"internal/dev": {
 		"internal/driver/serve", "internal/driver/launchers", "internal/driverclient",
-		"internal/metadataservice", "internal/failpoint", "internal/buildinfo",
+		"internal/metadataservice", "internal/failpoint", "internal/buildinfo", "internal/lookpath",
 	},
 
 	// The launcher's stages know the store and nothing of each other.
@@ -99,7 +100,7 @@ var mayImport = map[string][]string{
 	"internal/workspace":     stageMayImport,
 	"internal/artifact":      stageMayImport,
 	"internal/tasksocket":    stageMayImport,
-	"internal/supervise":     stageMayImport,
+	"internal/supervise":     append(stageMayImport, "internal/lookpath"),
 	"internal/logcapture":    stageMayImport,
 	"internal/metadata":      stageMayImport,
 	"internal/lease":         stageMayImport,

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/millrace/millrace/internal/dev/home"
+
+	"github.com/millrace/millrace/internal/lookpath"
 )
 
 // Go is what the stack sends after the spec once it has recorded the pod.
@@ -101,9 +103,9 @@ func run(spec Spec, signals <-chan os.Signal) Exit {
 // command prepares the container. It dies with the supervisor, leads a
 // process group of its own, and finds its program on its own PATH.
 func command(spec Spec) (*exec.Cmd, error) {
-	path, err := lookPath(spec.Argv[0], spec.Env, spec.Dir)
+	path, err := lookpath.Find(spec.Argv[0], spec.Env, spec.Dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("start the pod's command: %w", err)
 	}
 	cmd := &exec.Cmd{Path: path, Args: spec.Argv, Env: spec.Env, Dir: spec.Dir}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -1,4 +1,6 @@
-package supervise
+// Package lookpath finds the program of a child that has an environment and a
+// folder of its own.
+package lookpath
 
 import (
 	"fmt"
@@ -8,9 +10,10 @@ import (
 	"strings"
 )
 
-// lookPath finds a program as execvp would in the child: on the PATH of its
-// own environment, from its own folder.
-func lookPath(name string, env []string, dir string) (string, error) {
+// Find finds a program as execvp would in the child: on the PATH of its own
+// environment, from its own folder. The error wraps exec.ErrNotFound. A name
+// with a slash is not looked for.
+func Find(name string, env []string, dir string) (string, error) {
 	if strings.Contains(name, "/") {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(dir, name)
@@ -32,5 +35,5 @@ func lookPath(name string, env []string, dir string) (string, error) {
 			return candidate, nil
 		}
 	}
-	return "", fmt.Errorf("find the task's command %q on its PATH %q: %w; does the step's image hold it?", name, path, exec.ErrNotFound)
+	return "", fmt.Errorf("find %q on its PATH %q: %w", name, path, exec.ErrNotFound)
 }
