@@ -10,8 +10,6 @@ import (
 
 	"github.com/millrace/millrace/internal/dev"
 	"github.com/millrace/millrace/internal/dev/pod"
-	"github.com/millrace/millrace/internal/driver/serve"
-	"github.com/millrace/millrace/internal/schedule"
 	"github.com/millrace/millrace/internal/setting"
 )
 
@@ -19,13 +17,17 @@ import (
 // metadata service in one process.
 func newDevCommand(e *Env) *cobra.Command {
 	var c dev.Config
+	var policy policyOptions
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run the whole stack on this machine: KFP API, driver, metadata service",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			c.Stdout, c.Stderr, c.Environ = e.Stdout, e.Stderr, os.Environ()
-			c.Serve = serve.Config{Policy: schedule.Default(), MaxSplits: 100_000, LongPoll: 5 * time.Second}
+			c.Serve.MaxSplits, c.Serve.LongPoll = 100_000, 5*time.Second
+			if c.Serve.Policy, err = policy.policy(); err != nil {
+				return err
+			}
 			return dev.Run(cmd.Context(), c)
 		},
 	}
@@ -45,9 +47,11 @@ func newDevCommand(e *Env) *cobra.Command {
 	own.StringVar(&c.S3Endpoint, "s3-endpoint", "", "S3 endpoint URL, for another store than AWS")
 	own.StringVar(&c.LauncherDir, "launcher-dir", "", "folder with the launcher binaries to serve (default: beside this program)")
 	setting.Env(own, "launcher-dir", "MILLRACE_LAUNCHER_DIR")
+	keepLaunchers(own, &c.Serve.KeepLaunchers)
 	own.StringVar(&c.Python, "python", "", "interpreter of all pods (default: the one that deployed the flow)")
 	setting.Env(own, "python", "MILLRACE_PYTHON")
 	own.BoolVar(&c.PodProxy, "pod-proxy", false, "give each pod its own way to the driver, so that a pod can be cut off (for tests)")
+	policy.declare(own)
 
 	cmd.AddCommand(newDevEnvCommand(e, &c), newPodSuperviseCommand(e))
 	return cmd

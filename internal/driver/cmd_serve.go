@@ -57,6 +57,7 @@ func (o *serveOptions) declare(cmd *cobra.Command) {
 	text(&c.TLSCert, "tls-cert", "MILLRACE_TLS_CERT", "", "PEM file with the certificate of both ports; read again when it changes")
 	text(&c.TLSKey, "tls-key", "MILLRACE_TLS_KEY", "", "PEM file with its key")
 	text(&c.LauncherDir, "launcher-dir", "MILLRACE_LAUNCHER_DIR", "", "folder with the launcher binaries that pods fetch (default: beside this program)")
+	keepLaunchers(flags, &c.KeepLaunchers)
 	flags.Int64Var(&c.MaxSplits, "max-splits", 100_000, "bound of the width of one foreach, for every flow")
 	setting.Env(flags, "max-splits", "MILLRACE_MAX_SPLITS")
 	flags.DurationVar(&c.LongPoll, "long-poll", 5*time.Second, "how long a launcher with nothing to do is held before it asks again")

@@ -5,8 +5,17 @@ import (
 	"net"
 	"net/url"
 
+	"github.com/spf13/pflag"
+
 	"github.com/millrace/millrace/internal/driver/launchers"
+	"github.com/millrace/millrace/internal/setting"
 )
+
+// keepLaunchers declares how many launchers the driver keeps.
+func keepLaunchers(flags *pflag.FlagSet, n *int) {
+	flags.IntVar(n, "keep-launchers", 20, "launchers that are served on when they are no longer in --launcher-dir: deployed flows pin them (0: none)")
+	setting.Env(flags, "keep-launchers", "MILLRACE_KEEP_LAUNCHERS")
+}
 
 // launcherPins are the digests of the launchers in dir by architecture. When
 // the driver is on this machine so are its pods.

@@ -4,6 +4,9 @@
 //	launcher                          this machine's own
 //	launcher-linux-amd64, -arm64      for pods
 //	launcher-linux-amd64-0.1.0, ...   earlier releases: served, never pinned
+//
+// The folder's files are replaced by the next build or release while deployed
+// flows pin the ones before, so copies are kept (Kept).
 package launchers
 
 import (
@@ -89,7 +92,7 @@ func (d *Dir) Find(arch, sum string) (*os.File, error) {
 		return nil, fmt.Errorf("launchers in %s: %w", d.path, err)
 	}
 	for _, entry := range entries {
-		if !serves(entry.Name(), arch) {
+		if arch == "" || archOf(entry.Name()) != arch {
 			continue
 		}
 		f, err := os.Open(filepath.Join(d.path, entry.Name()))
@@ -108,9 +111,18 @@ func (d *Dir) Find(arch, sum string) (*os.File, error) {
 	return nil, fmt.Errorf("no launcher for %s with SHA-256 %s in %s: %w", arch, sum, d.path, fs.ErrNotExist)
 }
 
-func serves(name, arch string) bool {
-	linux := "launcher-linux-" + arch
-	return name == linux || strings.HasPrefix(name, linux+"-") || name == "launcher" && arch == runtime.GOARCH
+// archOf is the architecture that a file's name speaks of; empty for what is
+// no launcher.
+func archOf(name string) string {
+	if name == "launcher" {
+		return runtime.GOARCH
+	}
+	rest, linux := strings.CutPrefix(name, "launcher-linux-")
+	if !linux {
+		return ""
+	}
+	arch, _, _ := strings.Cut(rest, "-")
+	return arch
 }
 
 // digest is taken of the open file, so that it is of what will be served;

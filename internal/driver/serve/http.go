@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/millrace/millrace/internal/driver/launchers"
 )
 
 // newHTTP is the second port. Probes are open; they say no more than "yes".
@@ -21,8 +19,8 @@ func (s *Server) newHTTP(m *metrics) *http.Server {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", withToken(s.cfg.Token, promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})))
-	if s.cfg.LauncherDir != "" {
-		mux.Handle("GET /launcher/{arch}/{sha256}", withToken(s.cfg.Token, s.launcher(launchers.Open(s.cfg.LauncherDir))))
+	if s.launchers != nil {
+		mux.Handle("GET /launcher/{arch}/{sha256}", withToken(s.cfg.Token, http.HandlerFunc(s.launcher)))
 	}
 	return &http.Server{
 		Handler:           mux,
@@ -49,22 +47,32 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 }
 
 // launcher serves a binary by its digest, which the asker checks.
-func (s *Server) launcher(dir *launchers.Dir) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f, err := dir.Find(r.PathValue("arch"), r.PathValue("sha256"))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			http.Error(w, "this driver has no launcher of that architecture and digest: see --launcher-dir", http.StatusNotFound)
-			return
-		case err != nil:
-			s.cfg.Logger.Error("launcher not served", "arch", r.PathValue("arch"), "sha256", r.PathValue("sha256"), "error", err)
-			http.Error(w, "the launcher cannot be read", http.StatusInternalServerError)
-			return
-		}
-		defer func() { _ = f.Close() }()
-		w.Header().Set("Content-Type", "application/octet-stream")
-		http.ServeContent(w, r, "", time.Time{}, f)
-	})
+func (s *Server) launcher(w http.ResponseWriter, r *http.Request) {
+	s.keepLaunchers()
+	f, err := s.launchers.Find(r.PathValue("arch"), r.PathValue("sha256"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		http.Error(w, "no launcher with this digest here: deploy the flow again, or put that launcher into --launcher-dir", http.StatusNotFound)
+		return
+	case err != nil:
+		s.cfg.Logger.Error("launcher not served", "arch", r.PathValue("arch"), "sha256", r.PathValue("sha256"), "error", err)
+		http.Error(w, "the launcher cannot be read", http.StatusInternalServerError)
+		return
+	}
+	defer func() { _ = f.Close() }()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	http.ServeContent(w, r, "", time.Time{}, f)
+}
+
+// keepLaunchers copies what is new in the launchers' folder. What cannot be
+// kept is served all the same, for as long as it is there.
+func (s *Server) keepLaunchers() {
+	if s.launchers == nil {
+		return
+	}
+	if err := s.launchers.Refresh(); err != nil {
+		s.cfg.Logger.Warn("launchers not kept: flows that pin them fail once they are replaced", "error", err)
+	}
 }
 
 // withToken lets through who brings the service token.

@@ -64,6 +64,31 @@ func TestHTTP(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
+// TestReplacedLauncher: a driver that starts after an upgrade serves what
+// deployed flows pin.
+func TestReplacedLauncher(t *testing.T) {
+	cfg := config(t)
+	cfg.LauncherDir, cfg.KeepLaunchers = t.TempDir(), 20
+	path := filepath.Join(cfg.LauncherDir, "launcher-linux-arm64")
+	for _, build := range []string{"the first", "the second"} {
+		if err := os.WriteFile(path, []byte(build), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		s := start(t, cfg)
+		url := fmt.Sprintf("http://%s/launcher/arm64/%x", s.Addresses().HTTP, sha256.Sum256([]byte("the first")))
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		if code, body := get(t, http.DefaultClient, request); code != 200 || body != "the first" {
+			t.Errorf("with %s build there: %d %s", build, code, body)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		stop(t, s)
+	}
+}
+
 func get(t *testing.T, client *http.Client, request *http.Request) (code int, body string) {
 	t.Helper()
 	reply, err := client.Do(request)

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/millrace/millrace/internal/buildinfo"
 	"github.com/millrace/millrace/internal/dispatch"
+	"github.com/millrace/millrace/internal/driver/launchers"
 	"github.com/millrace/millrace/internal/rpc"
 	"github.com/millrace/millrace/internal/runstore/sqlite"
 	"github.com/millrace/millrace/internal/schedule"
@@ -46,7 +48,10 @@ type Config struct {
 	// LauncherDir holds the launchers that pods fetch: `launcher` for this
 	// architecture, launcher-linux-<arch>. Empty: none are served.
 	LauncherDir string
-	Policy      schedule.Policy
+	// KeepLaunchers is how many launchers are served on, from the folder
+	// launchers beside the store, when they have left LauncherDir.
+	KeepLaunchers int
+	Policy        schedule.Policy
 	// MaxSplits bounds the width of one foreach; a definition's own smaller
 	// bound wins.
 	MaxSplits int64
@@ -76,6 +81,7 @@ type Server struct {
 	dispatcher *dispatch.Dispatcher
 	rpc        *rpc.Server
 	http       *http.Server
+	launchers  *launchers.Kept // nil: none are served
 	beats      *heartbeats
 
 	stop    context.CancelFunc // asks for the end
@@ -137,6 +143,9 @@ func (s *Server) listen(ctx context.Context, headers http.Header) (l listeners, 
 	}
 	m.watch(s.dispatcher)
 	s.beats = newHeartbeats(s.store, s.dispatcher, headers, s.cfg.Logger)
+	if s.cfg.LauncherDir != "" {
+		s.launchers = launchers.Keep(launchers.Open(s.cfg.LauncherDir), filepath.Join(filepath.Dir(s.cfg.Store), "launchers"), s.cfg.KeepLaunchers)
+	}
 	s.http = s.newHTTP(m)
 	var lc net.ListenConfig
 	if l.grpc, err = lc.Listen(ctx, "tcp", s.cfg.Listen); err != nil {
@@ -160,6 +169,7 @@ func (s *Server) run(ctx context.Context, l listeners) {
 	group.Go(func() error { return s.serveRPC(l.grpc) })
 	group.Go(func() error { return s.serveHTTP(l.http) })
 	group.Go(func() error { s.beats.run(ctx); return nil })
+	group.Go(func() error { s.keepLaunchers(); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
 		grace, cancel := s.grace(ctx)
