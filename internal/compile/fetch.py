@@ -26,7 +26,8 @@ while True:
         why = "digest %s, want %s" % (digest.hexdigest(), pin)
     except (OSError, http.client.HTTPException) as e:
         if getattr(e, "code", 500) in (400, 401, 403, 404):
-            sys.exit("millrace: GET %s: %s" % (ask.full_url, e))
+            says = e.read(300).decode("utf-8", "replace").splitlines()[:1]
+            sys.exit(": ".join(["millrace: GET %s: %s" % (ask.full_url, e)] + says))
         why = e
     print("millrace: GET %s: %s; again in %d s" % (ask.full_url, why, pause), file=sys.stderr, flush=True)
     time.sleep(pause)

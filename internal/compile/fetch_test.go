@@ -141,7 +141,7 @@ func TestFetchRefuses(t *testing.T) {
 	for name, status := range map[string]int{"a wrong token": 401, "a launcher the driver does not have": 404} {
 		s := newFetchServer(t, false, status)
 		_, stderr, code := s.run(t)
-		if code != 1 || !strings.Contains(stderr, fmt.Sprint(status)) {
+		if code != 1 || !strings.Contains(stderr, fmt.Sprint(status)) || !strings.HasSuffix(stderr, ": not now\n") {
 			t.Errorf("%s: exit %d, stderr %s", name, code, stderr)
 		}
 	}
