@@ -19,11 +19,13 @@ class Driver:
         self.process: subprocess.Popen | None = None
 
     def start(self, wait: bool = True) -> None:
+        # The metadata service of the stack lets nobody in without; of a stack that is not up there are none.
+        service = {name: value for name, value in self.stack.environment.items() if name == "METAFLOW_SERVICE_HEADERS"}
         with (self.stack.folder / "driver.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [str(self.bin / "driver"), "serve", "--listen", f"127.0.0.1:{self.port}", "--http-listen", f"127.0.0.1:{self.http}",
                  "--store", str(self.stack.folder / "driver.db"), "--launcher-dir", str(self.bin), *self.args],
-                env={**self.stack.user, "MILLRACE_TOKEN_FILE": str(self.stack.home / "token"), **self.environment},
+                env={**self.stack.user, **service, "MILLRACE_TOKEN_FILE": str(self.stack.home / "token"), **self.environment},
                 stdout=log, stderr=subprocess.STDOUT,
             )
         if wait:
