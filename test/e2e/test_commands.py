@@ -35,7 +35,8 @@ UNSUPPORTED = {
     "switch": ("@step\n    def start(self):\n        self.c = 'a'\n        self.next({'a': self.a, 'b': self.b}, condition='c')\n"
                "    @step\n    def a(self):\n        self.next(self.end)\n    @step\n    def b(self):\n        self.next(self.end)\n", "start"),
     "gang": ("@step\n    def start(self):\n        self.next(self.work, num_parallel=2)\n"
-             "    @parallel\n    @step\n    def work(self):\n        self.next(self.join)\n    @step\n    def join(self, inputs):\n        self.next(self.end)\n", "start"),
+             "    @parallel\n    @step\n    def work(self):\n        self.next(self.join)\n"
+             "    @step\n    def join(self, inputs):\n        self.next(self.end)\n", "start"),
 }
 
 
