@@ -1,9 +1,10 @@
 """The driver is down at start, is killed, comes back: launchers go on."""
 
 import os
+import shutil
 
 from harness import client
-from harness.paths import FLOWS
+from harness.paths import BIN, FLOWS
 from harness.processes import until
 from harness.s3 import free_port
 from harness.serve import Driver
@@ -37,3 +38,22 @@ def test_driver_down_at_start(own_stack, tmp_path):
     driver.start()
     assert run.status()["state"].lower() == "succeeded"
     driver.stop()
+
+
+def test_launcher_replaced(own_stack, tmp_path):
+    """A flow that was deployed before an upgrade runs after it, with the launcher it pins."""
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    for program in ("driver", "launcher"):
+        shutil.copy2(BIN / program, bin)
+    stack = own_stack(bin=bin)
+    stack.create(FLOWS / "wide.py")
+    stack.stop()
+    upgraded = bin / "upgraded"
+    upgraded.write_bytes((bin / "launcher").read_bytes() + b"\0")  # runs as before, under another digest
+    upgraded.chmod(0o755)
+    upgraded.replace(bin / "launcher")
+    stack.start()
+    stack.trigger(FLOWS / "wide.py", "--width", "1").wait()
+    stack.run(FLOWS / "wide.py", "--width", "1")
+    assert len(os.listdir(stack.home / "launchers")) == 2
