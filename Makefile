@@ -111,7 +111,7 @@ test-go: venvs $(TOOLS)/versitygw
 
 .PHONY: test-python
 test-python: build .venv/.ready
-	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --basetemp=.cache/pytest-python python/tests
+	$(CLEAN_ENV) .venv/bin/python -m pytest -q -n 2 -p no:cacheprovider --basetemp=.cache/pytest-python python/tests
 
 # The extension with the oldest Metaflow it supports, which leaves a flow's own
 # files out of the package when a hidden folder is above them: not in .cache.
@@ -122,11 +122,11 @@ test-python-oldest: build .venv-oldest/.ready
 
 .PHONY: test-e2e
 test-e2e: build venvs $(TOOLS)/versitygw
-	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --basetemp=.cache/pytest test/e2e $(ARGS)
+	$(CLEAN_ENV) .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=5 -p no:cacheprovider --basetemp=.cache/pytest test/e2e $(ARGS)
 
 .PHONY: test-chaos
 test-chaos: build-failpoints venvs
-	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --basetemp=.cache/pytest-chaos -s test/chaos $(ARGS)
+	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=0 --basetemp=.cache/pytest-chaos -s test/chaos $(ARGS)
 
 # Where goroutines of ours meet. The rest starts programs or draws files.
 CONCURRENT := artifact dispatch driver/serve driverclient launcher lease logcapture metadata objstore/... rpc runstore/... schedule supervise tasksocket
