@@ -21,6 +21,8 @@ export BUF_CACHE_DIR := $(CACHE)/buf
 export STATICCHECK_CACHE := $(CACHE)/staticcheck
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 export PYTHONDONTWRITEBYTECODE := 1
+# Metaflow's client keeps its cache below /tmp otherwise.
+export METAFLOW_CLIENT_CACHE_PATH := $(CACHE)/metaflow_client
 export PATH := $(CURDIR)/$(TOOLS):$(PATH)
 
 PYTHON ?= python3

@@ -29,7 +29,7 @@ func metaflow(t *testing.T, script string, args ...string) string {
 	}
 	cmd := exec.CommandContext(t.Context(), python, append([]string{"-c", script}, args...)...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + cmd.Dir, "METAFLOW_USER=tester"}
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + cmd.Dir, "METAFLOW_USER=tester", "METAFLOW_CLIENT_CACHE_PATH=" + cmd.Dir}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

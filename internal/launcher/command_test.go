@@ -142,7 +142,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	want := map[string]string{
 		"PATH": "/bin", "A": "flow", "B": "step", "C": "pod", "AWS_SECRET_ACCESS_KEY": "k",
-		"PYTHONPATH": "/w/metaflow/.mf_code:/image", "PYTHONUNBUFFERED": "1", "TMPDIR": "/w/tmp",
+		"PYTHONPATH": "/w/metaflow/.mf_code:/image", "PYTHONUNBUFFERED": "1", "TMPDIR": "/w/tmp", "METAFLOW_CLIENT_CACHE_PATH": "/w/tmp/metaflow_client",
 		"METAFLOW_EXTRACTED_ROOT": "/w/metaflow", "MILLRACE_SOCKET": "/w/s", "METAFLOW_INIT_SCRIPT": "true",
 		"METAFLOW_CODE_URL": "s3://bucket/code", "METAFLOW_CODE_SHA": "abc", "METAFLOW_CODE_DS": "s3",
 		"METAFLOW_CODE_METADATA": `{"version": 0, "mfcontent_version": 1}`,

@@ -97,7 +97,7 @@ func (s *stack) deploy(script string) {
 func (s *stack) python(env []string, args ...string) string {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), metaflowPython(s.t), args...)
-	cmd.Env, cmd.Dir = append(env, s.env...), s.dir
+	cmd.Env, cmd.Dir = append(append(env, "METAFLOW_CLIENT_CACHE_PATH="+s.dir+"/client"), s.env...), s.dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		s.t.Fatalf("%v: %v\n%s", args, err, out)

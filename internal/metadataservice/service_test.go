@@ -126,7 +126,7 @@ func TestStockMetaflow(t *testing.T) {
 	}
 	run := func(args ...string) []byte {
 		cmd := exec.CommandContext(t.Context(), python, args...)
-		cmd.Dir, cmd.Env = dir, env
+		cmd.Dir, cmd.Env = dir, append(env, "METAFLOW_CLIENT_CACHE_PATH="+dir+"/client")
 		var errs bytes.Buffer
 		cmd.Stderr = &errs
 		out, err := cmd.Output()

@@ -75,6 +75,7 @@ func (s *stack) run(t *testing.T, scope Scope, env []string, args ...string) (Ou
 		"PATH=" + filepath.Dir(s.python) + ":/usr/bin:/bin", "HOME=" + cmd.Dir, "METAFLOW_USER=tester", "METAFLOW_SERVICE_URL=" + s.url,
 		"METAFLOW_DATASTORE_SYSROOT_S3=s3://b/p", "METAFLOW_DEFAULT_DATASTORE=s3", "METAFLOW_DEFAULT_METADATA=service",
 		"METAFLOW_RUN_ID=" + scope.Run, "PYTHONPATH=" + shim, "PYTHONDONTWRITEBYTECODE=1", "MILLRACE_SOCKET=" + f.socket,
+		"METAFLOW_CLIENT_CACHE_PATH=" + cmd.Dir,
 	}, env...)
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {

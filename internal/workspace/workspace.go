@@ -5,7 +5,7 @@
 //	  metaflow/   working folder of the child, a copy of the code package
 //	  tmp/        its TMPDIR
 //	  spool/      where files change hands between child and launcher
-//	  s           the task socket, unless the path is too long for one
+//	  s           the task socket; reached by another path where this is too long
 //
 // The working folder is called metaflow because conda's bootstrap looks for
 // that name.
@@ -14,6 +14,7 @@ package workspace
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -29,7 +30,9 @@ type Workspace struct {
 	// SpoolDir is for files handed through the task socket at SocketPath.
 	SpoolDir, SocketPath string
 
-	base, socketDir string
+	base string
+	// socket keeps a short path to the socket good; nil when it needs none.
+	socket io.Closer
 }
 
 // New makes a lease's folders below root, with a copy of the extracted code
@@ -63,11 +66,10 @@ func (w *Workspace) fill(packageDir string) error {
 		}
 	}
 	if len(w.SocketPath) > longestSocketPath {
-		dir, err := os.MkdirTemp("/tmp", "millrace-")
-		if err != nil {
-			return fmt.Errorf("a folder for the task socket, whose path would be too long here: %w", err)
+		var err error
+		if w.SocketPath, w.socket, err = shortSocket(w.base); err != nil {
+			return fmt.Errorf("a short path for the task socket, whose own would be too long: %w", err)
 		}
-		w.socketDir, w.SocketPath = dir, filepath.Join(dir, "s")
 	}
 	if err := copyTree(w.Dir, packageDir); err != nil {
 		return fmt.Errorf("copy the code package: %w", err)
@@ -78,13 +80,12 @@ func (w *Workspace) fill(packageDir string) error {
 // Remove removes them, also what the task made unreadable for itself.
 func (w *Workspace) Remove() error {
 	var errs []error
-	for _, dir := range []string{w.base, w.socketDir} {
-		if dir == "" {
-			continue
-		}
-		if err := removeAll(dir); err != nil {
-			errs = append(errs, fmt.Errorf("remove the workspace: %w", err))
-		}
+	if w.socket != nil {
+		errs = append(errs, w.socket.Close())
+		w.socket = nil
+	}
+	if err := removeAll(w.base); err != nil {
+		errs = append(errs, fmt.Errorf("remove the workspace: %w", err))
 	}
 	return errors.Join(errs...)
 }

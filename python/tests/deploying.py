@@ -27,6 +27,7 @@ class User:
                 "HOME": str(folder),
                 "METAFLOW_USER": "tester",
                 "METAFLOW_HOME": str(folder / "metaflow"),
+                "METAFLOW_CLIENT_CACHE_PATH": str(folder / "client"),
                 "METAFLOW_DEFAULT_DATASTORE": "local",
                 "METAFLOW_DEFAULT_METADATA": "local",
                 "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder / "store"),

@@ -18,6 +18,7 @@ def user_environment(folder: pathlib.Path, **extra: str) -> dict[str, str]:
         "PATH": f"{PYTHON.parent}:{os.environ['PATH']}",
         "HOME": str(folder),
         "METAFLOW_HOME": str(folder / "metaflow"),
+        "METAFLOW_CLIENT_CACHE_PATH": str(folder / "client"),
         "METAFLOW_USER": "tester",
         "MILLRACE_DRIVER_BIN": str(BIN / "driver"),
         "PYTHONDONTWRITEBYTECODE": "1",
