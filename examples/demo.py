@@ -99,7 +99,8 @@ def follow(environment: dict, run_id: str) -> None:
 def main() -> None:
     # Only what a shell has: no setting of the caller's Metaflow.
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "MILLRACE_", "KFP_", "KF_PIPELINES_", "AWS_"))}
-    plain |= {"METAFLOW_HOME": str(HOME / "metaflow"), "METAFLOW_CLIENT_CACHE_PATH": str(HOME / "client"), "METAFLOW_USER": os.environ.get("USER", "demo"), "MILLRACE_DRIVER_BIN": str(DRIVER)}
+    plain |= {"METAFLOW_HOME": str(HOME / "metaflow"), "METAFLOW_CLIENT_CACHE_PATH": str(HOME / "client"),
+              "METAFLOW_USER": os.environ.get("USER", "demo"), "MILLRACE_DRIVER_BIN": str(DRIVER)}
     say("starting the laptop stack: driver dev --home .dev/demo")
     stack, environment = start(plain)
     try:

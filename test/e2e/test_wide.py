@@ -10,7 +10,7 @@ WIDTH = 300
 
 
 def test_wide_with_half_the_workers_pending(own_stack):
-    stack = own_stack(slots=3)  # the gate and two workers
+    stack = own_stack(slots=2)  # a gate asks for too little to take a slot
     stack.create(FLOWS / "wide.py", "--max-workers", "4")
     run = stack.trigger(FLOWS / "wide.py", "--width", str(WIDTH))
     run.wait(timeout=900)
