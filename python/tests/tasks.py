@@ -56,6 +56,7 @@ class Deployed:
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "HOME": str(folder / "home"),
+            "METAFLOW_CLIENT_CACHE_PATH": str(folder / "client"),
             "PYTHONDONTWRITEBYTECODE": "1",
             **self.definition["environment"],
             "METAFLOW_PRODUCTION_TOKEN": self.definition["production_token"],
