@@ -43,6 +43,20 @@ type Grant struct {
 	IndexPath      []int64
 	// AdoptAttempt is a started attempt whose outcome is unknown.
 	AdoptAttempt *int
+	// Gang is set for a member of a gang.
+	Gang *Gang
+	// CloneFrom is the run whose task of this id may be taken over; empty for
+	// none.
+	CloneFrom string
+}
+
+// Gang is a task's place among those that run together.
+type Gang struct {
+	Size, Rank int
+	// MainAddress is the address that rank 0 joined with, Members the task ids
+	// by rank.
+	MainAddress string
+	Members     []string
 }
 
 // Wait answers LeaseAsked when the pool may yet have work, GateAsked when it
@@ -52,6 +66,10 @@ type Wait struct{ Until Millis }
 
 // Leave answers LeaseAsked: spares enough, exit 0.
 type Leave struct{}
+
+// GiveWay answers LeaseAsked in a gang's pool: the gang could not form for too
+// long; the worker exits 1 and KFP starts it again later.
+type GiveWay struct{ Reason string }
 
 // Drained answers LeaseAsked and GateAsked: no task of the pool exists or can
 // still appear. Lists are the worker lists of every step its steps steer.
@@ -102,6 +120,7 @@ func (JoinAnswer) isAnswer()   {}
 func (Grant) isAnswer()        {}
 func (Wait) isAnswer()         {}
 func (Leave) isAnswer()        {}
+func (GiveWay) isAnswer()      {}
 func (Drained) isAnswer()      {}
 func (Ended) isAnswer()        {}
 func (StartAnswer) isAnswer()  {}
@@ -145,12 +164,15 @@ type Policy struct {
 	// StartTimeout fails a run whose pool has runnable tasks and no worker
 	// for this long; 0 is never.
 	StartTimeout Millis
+	// GangDeadline is how long a worker of a gang's pool waits for its gang to
+	// form before it makes room for others; 0 is for ever.
+	GangDeadline Millis
 }
 
 // Default returns the documented policy.
 func Default() Policy {
 	return Policy{
 		TTL: 30_000, RenewEvery: 10_000, OrphanGrace: 600_000, LongestWrite: 30_000, ClientBackoff: 10_000,
-		InfrastructureRetries: 5, InfrastructureDelay: 1_000, Spares: 2,
+		InfrastructureRetries: 5, InfrastructureDelay: 1_000, Spares: 2, GangDeadline: 600_000,
 	}
 }

@@ -18,6 +18,15 @@ type RunOpened struct {
 	// Parameters is the JSON object given by a launcher of the first pool;
 	// nil from the others.
 	Parameters *string
+	// Resume comes with the parameters when the run goes on from another.
+	Resume *Resume
+}
+
+// Resume names the run whose finished tasks are taken over. Step, when not
+// empty, runs again, and all that follows from it.
+type Resume struct {
+	OriginRun string `json:"origin_run"`
+	Step      string `json:"step,omitempty"`
 }
 
 // Joined is an incarnation that came up in a worker.
@@ -28,6 +37,9 @@ type Joined struct {
 	RetryIndex  int
 	PodUID      string
 	PodName     string
+	// Address is where others reach the pod, "host:port"; needed in a gang's
+	// pool.
+	Address string
 }
 
 // Left is an incarnation that said goodbye. Any lease it holds is over and
@@ -87,6 +99,8 @@ type Reported struct {
 	Succeeded   *Transition
 	Failed      *Failure
 	Adopted     bool
+	// Cloned: the outcome is that of the origin run's task (Grant.CloneFrom).
+	Cloned bool
 }
 
 // GateAsked asks whether a pool is drained. Incarnation and RetryIndex tell
@@ -163,6 +177,9 @@ type Failure struct {
 	Class    Class  `json:"class"`
 	Reason   string `json:"reason"`
 	ExitCode *int   `json:"exit_code,omitempty"`
+	// OutOfMemory: the kernel ended the child for its memory, or it is
+	// probable of a worker that was lost.
+	OutOfMemory bool `json:"out_of_memory,omitempty"`
 }
 
 // RunState is where a run stands.

@@ -260,7 +260,10 @@ type Failure struct {
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// exit_code of the child: its code, or 128 + signal; absent when no child
 	// was started.
-	ExitCode      *int32 `protobuf:"varint,3,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
+	ExitCode *int32 `protobuf:"varint,3,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
+	// out_of_memory: the kernel ended the child for its memory. The first such
+	// end of a task counts as infrastructure's, whatever the class says.
+	OutOfMemory   bool `protobuf:"varint,4,opt,name=out_of_memory,json=outOfMemory,proto3" json:"out_of_memory,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -314,6 +317,13 @@ func (x *Failure) GetExitCode() int32 {
 		return *x.ExitCode
 	}
 	return 0
+}
+
+func (x *Failure) GetOutOfMemory() bool {
+	if x != nil {
+		return x.OutOfMemory
+	}
+	return false
 }
 
 // Transition is what a successful task decided, from its control artifacts.
@@ -444,11 +454,12 @@ const file_millrace_v1_common_proto_rawDesc = "" +
 	"\x05build\x18\x02 \x01(\tR\x05build\"6\n" +
 	"\aTaskRef\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x17\n" +
-	"\atask_id\x18\x02 \x01(\tR\x06taskId\"\x82\x01\n" +
+	"\atask_id\x18\x02 \x01(\tR\x06taskId\"\xa6\x01\n" +
 	"\aFailure\x12/\n" +
 	"\x05class\x18\x01 \x01(\x0e2\x19.millrace.v1.FailureClassR\x05class\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12 \n" +
-	"\texit_code\x18\x03 \x01(\x05H\x00R\bexitCode\x88\x01\x01B\f\n" +
+	"\texit_code\x18\x03 \x01(\x05H\x00R\bexitCode\x88\x01\x01\x12\"\n" +
+	"\rout_of_memory\x18\x04 \x01(\bR\voutOfMemoryB\f\n" +
 	"\n" +
 	"_exit_code\"\\\n" +
 	"\n" +

@@ -86,7 +86,10 @@ type JoinPoolRequest struct {
 	PodUid     string `protobuf:"bytes,7,opt,name=pod_uid,json=podUid,proto3" json:"pod_uid,omitempty"`
 	PodName    string `protobuf:"bytes,8,opt,name=pod_name,json=podName,proto3" json:"pod_name,omitempty"`
 	// trace_id is carried into the logs of both sides.
-	TraceId       string `protobuf:"bytes,9,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	TraceId string `protobuf:"bytes,9,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
+	// address is where others reach this pod, "host:port"; the port is free for
+	// the task's own use. Given by the workers of a gang's pool.
+	Address       string `protobuf:"bytes,10,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -180,6 +183,13 @@ func (x *JoinPoolRequest) GetPodName() string {
 func (x *JoinPoolRequest) GetTraceId() string {
 	if x != nil {
 		return x.TraceId
+	}
+	return ""
+}
+
+func (x *JoinPoolRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
 	}
 	return ""
 }
@@ -406,6 +416,7 @@ type AcquireLeaseResponse struct {
 	//	*AcquireLeaseResponse_Leave
 	//	*AcquireLeaseResponse_Drained
 	//	*AcquireLeaseResponse_Ended
+	//	*AcquireLeaseResponse_GiveWay
 	Answer        isAcquireLeaseResponse_Answer `protobuf_oneof:"answer"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -493,6 +504,15 @@ func (x *AcquireLeaseResponse) GetEnded() *RunEnded {
 	return nil
 }
 
+func (x *AcquireLeaseResponse) GetGiveWay() string {
+	if x != nil {
+		if x, ok := x.Answer.(*AcquireLeaseResponse_GiveWay); ok {
+			return x.GiveWay
+		}
+	}
+	return ""
+}
+
 type isAcquireLeaseResponse_Answer interface {
 	isAcquireLeaseResponse_Answer()
 }
@@ -521,6 +541,12 @@ type AcquireLeaseResponse_Ended struct {
 	Ended *RunEnded `protobuf:"bytes,5,opt,name=ended,proto3,oneof"`
 }
 
+type AcquireLeaseResponse_GiveWay struct {
+	// give_way says why this worker makes room: its gang could not form. It
+	// exits 1, so that KFP starts it again later.
+	GiveWay string `protobuf:"bytes,6,opt,name=give_way,json=giveWay,proto3,oneof"`
+}
+
 func (*AcquireLeaseResponse_Task) isAcquireLeaseResponse_Answer() {}
 
 func (*AcquireLeaseResponse_Wait) isAcquireLeaseResponse_Answer() {}
@@ -530,6 +556,8 @@ func (*AcquireLeaseResponse_Leave) isAcquireLeaseResponse_Answer() {}
 func (*AcquireLeaseResponse_Drained) isAcquireLeaseResponse_Answer() {}
 
 func (*AcquireLeaseResponse_Ended) isAcquireLeaseResponse_Answer() {}
+
+func (*AcquireLeaseResponse_GiveWay) isAcquireLeaseResponse_Answer() {}
 
 type Drained struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -653,7 +681,12 @@ type Task struct {
 	// driver: look for its DONE before starting another.
 	AdoptAttempt *int32 `protobuf:"varint,7,opt,name=adopt_attempt,json=adoptAttempt,proto3,oneof" json:"adopt_attempt,omitempty"`
 	// parameters as given to OpenRun; set for the parameters task only.
-	Parameters    string `protobuf:"bytes,8,opt,name=parameters,proto3" json:"parameters,omitempty"`
+	Parameters string `protobuf:"bytes,8,opt,name=parameters,proto3" json:"parameters,omitempty"`
+	// gang is set for the members of a gang (num_parallel).
+	Gang *Gang `protobuf:"bytes,9,opt,name=gang,proto3,oneof" json:"gang,omitempty"`
+	// clone_from is the run whose task of the same step and id may be taken over
+	// instead of running this one, when it succeeded; empty for none.
+	CloneFrom     string `protobuf:"bytes,10,opt,name=clone_from,json=cloneFrom,proto3" json:"clone_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -744,6 +777,92 @@ func (x *Task) GetParameters() string {
 	return ""
 }
 
+func (x *Task) GetGang() *Gang {
+	if x != nil {
+		return x.Gang
+	}
+	return nil
+}
+
+func (x *Task) GetCloneFrom() string {
+	if x != nil {
+		return x.CloneFrom
+	}
+	return ""
+}
+
+// Gang is a task's place among those that run together.
+type Gang struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// size is num_parallel, rank counts from 0, the control task.
+	Size int32 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
+	Rank int32 `protobuf:"varint,2,opt,name=rank,proto3" json:"rank,omitempty"`
+	// main_address is the address that rank 0 joined with.
+	MainAddress string `protobuf:"bytes,3,opt,name=main_address,json=mainAddress,proto3" json:"main_address,omitempty"`
+	// members are the task ids by rank.
+	Members       []string `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gang) Reset() {
+	*x = Gang{}
+	mi := &file_millrace_v1_leases_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gang) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gang) ProtoMessage() {}
+
+func (x *Gang) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_leases_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gang.ProtoReflect.Descriptor instead.
+func (*Gang) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Gang) GetSize() int32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Gang) GetRank() int32 {
+	if x != nil {
+		return x.Rank
+	}
+	return 0
+}
+
+func (x *Gang) GetMainAddress() string {
+	if x != nil {
+		return x.MainAddress
+	}
+	return ""
+}
+
+func (x *Gang) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
 // TaskInputs are the input paths of a task, in order.
 type TaskInputs struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -758,7 +877,7 @@ type TaskInputs struct {
 
 func (x *TaskInputs) Reset() {
 	*x = TaskInputs{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[8]
+	mi := &file_millrace_v1_leases_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +889,7 @@ func (x *TaskInputs) String() string {
 func (*TaskInputs) ProtoMessage() {}
 
 func (x *TaskInputs) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[8]
+	mi := &file_millrace_v1_leases_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +902,7 @@ func (x *TaskInputs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInputs.ProtoReflect.Descriptor instead.
 func (*TaskInputs) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{8}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TaskInputs) GetInputs() isTaskInputs_Inputs {
@@ -836,7 +955,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[9]
+	mi := &file_millrace_v1_leases_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +967,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[9]
+	mi := &file_millrace_v1_leases_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +980,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{9}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TaskList) GetTasks() []*TaskRef {
@@ -884,7 +1003,7 @@ type TaskRanges struct {
 
 func (x *TaskRanges) Reset() {
 	*x = TaskRanges{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[10]
+	mi := &file_millrace_v1_leases_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +1015,7 @@ func (x *TaskRanges) String() string {
 func (*TaskRanges) ProtoMessage() {}
 
 func (x *TaskRanges) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[10]
+	mi := &file_millrace_v1_leases_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +1028,7 @@ func (x *TaskRanges) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskRanges.ProtoReflect.Descriptor instead.
 func (*TaskRanges) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{10}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TaskRanges) GetCount() int64 {
@@ -940,7 +1059,7 @@ type LeafRange struct {
 
 func (x *LeafRange) Reset() {
 	*x = LeafRange{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[11]
+	mi := &file_millrace_v1_leases_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1071,7 @@ func (x *LeafRange) String() string {
 func (*LeafRange) ProtoMessage() {}
 
 func (x *LeafRange) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[11]
+	mi := &file_millrace_v1_leases_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1084,7 @@ func (x *LeafRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeafRange.ProtoReflect.Descriptor instead.
 func (*LeafRange) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{11}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LeafRange) GetFirst() int64 {
@@ -1021,7 +1140,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[12]
+	mi := &file_millrace_v1_leases_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1152,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[12]
+	mi := &file_millrace_v1_leases_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1165,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{12}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SessionRequest) GetRunId() string {
@@ -1115,7 +1234,7 @@ type MemorySample struct {
 
 func (x *MemorySample) Reset() {
 	*x = MemorySample{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[13]
+	mi := &file_millrace_v1_leases_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +1246,7 @@ func (x *MemorySample) String() string {
 func (*MemorySample) ProtoMessage() {}
 
 func (x *MemorySample) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[13]
+	mi := &file_millrace_v1_leases_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,7 +1259,7 @@ func (x *MemorySample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemorySample.ProtoReflect.Descriptor instead.
 func (*MemorySample) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{13}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *MemorySample) GetUsedBytes() int64 {
@@ -1173,7 +1292,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[14]
+	mi := &file_millrace_v1_leases_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1304,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[14]
+	mi := &file_millrace_v1_leases_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1317,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{14}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SessionResponse) GetSequence() uint64 {
@@ -1282,7 +1401,7 @@ type ReleaseLeaseRequest struct {
 
 func (x *ReleaseLeaseRequest) Reset() {
 	*x = ReleaseLeaseRequest{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[15]
+	mi := &file_millrace_v1_leases_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1413,7 @@ func (x *ReleaseLeaseRequest) String() string {
 func (*ReleaseLeaseRequest) ProtoMessage() {}
 
 func (x *ReleaseLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[15]
+	mi := &file_millrace_v1_leases_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1426,7 @@ func (x *ReleaseLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseLeaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{15}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReleaseLeaseRequest) GetRunId() string {
@@ -1367,7 +1486,7 @@ type ReleaseLeaseResponse struct {
 
 func (x *ReleaseLeaseResponse) Reset() {
 	*x = ReleaseLeaseResponse{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[16]
+	mi := &file_millrace_v1_leases_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1379,7 +1498,7 @@ func (x *ReleaseLeaseResponse) String() string {
 func (*ReleaseLeaseResponse) ProtoMessage() {}
 
 func (x *ReleaseLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[16]
+	mi := &file_millrace_v1_leases_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1392,7 +1511,7 @@ func (x *ReleaseLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseLeaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{16}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{17}
 }
 
 type LeavePoolRequest struct {
@@ -1405,7 +1524,7 @@ type LeavePoolRequest struct {
 
 func (x *LeavePoolRequest) Reset() {
 	*x = LeavePoolRequest{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[17]
+	mi := &file_millrace_v1_leases_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1536,7 @@ func (x *LeavePoolRequest) String() string {
 func (*LeavePoolRequest) ProtoMessage() {}
 
 func (x *LeavePoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[17]
+	mi := &file_millrace_v1_leases_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1549,7 @@ func (x *LeavePoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeavePoolRequest.ProtoReflect.Descriptor instead.
 func (*LeavePoolRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{17}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LeavePoolRequest) GetRunId() string {
@@ -1455,7 +1574,7 @@ type LeavePoolResponse struct {
 
 func (x *LeavePoolResponse) Reset() {
 	*x = LeavePoolResponse{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[18]
+	mi := &file_millrace_v1_leases_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1586,7 @@ func (x *LeavePoolResponse) String() string {
 func (*LeavePoolResponse) ProtoMessage() {}
 
 func (x *LeavePoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[18]
+	mi := &file_millrace_v1_leases_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1599,7 @@ func (x *LeavePoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeavePoolResponse.ProtoReflect.Descriptor instead.
 func (*LeavePoolResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{18}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{19}
 }
 
 type AwaitGateRequest struct {
@@ -1498,7 +1617,7 @@ type AwaitGateRequest struct {
 
 func (x *AwaitGateRequest) Reset() {
 	*x = AwaitGateRequest{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[19]
+	mi := &file_millrace_v1_leases_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1629,7 @@ func (x *AwaitGateRequest) String() string {
 func (*AwaitGateRequest) ProtoMessage() {}
 
 func (x *AwaitGateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[19]
+	mi := &file_millrace_v1_leases_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1642,7 @@ func (x *AwaitGateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitGateRequest.ProtoReflect.Descriptor instead.
 func (*AwaitGateRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{19}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AwaitGateRequest) GetHello() *Hello {
@@ -1575,7 +1694,7 @@ type AwaitGateResponse struct {
 
 func (x *AwaitGateResponse) Reset() {
 	*x = AwaitGateResponse{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[20]
+	mi := &file_millrace_v1_leases_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +1706,7 @@ func (x *AwaitGateResponse) String() string {
 func (*AwaitGateResponse) ProtoMessage() {}
 
 func (x *AwaitGateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[20]
+	mi := &file_millrace_v1_leases_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +1719,7 @@ func (x *AwaitGateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AwaitGateResponse.ProtoReflect.Descriptor instead.
 func (*AwaitGateResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{20}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AwaitGateResponse) GetAnswer() isAwaitGateResponse_Answer {
@@ -1671,7 +1790,7 @@ type ReportPodGoneRequest struct {
 
 func (x *ReportPodGoneRequest) Reset() {
 	*x = ReportPodGoneRequest{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[21]
+	mi := &file_millrace_v1_leases_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +1802,7 @@ func (x *ReportPodGoneRequest) String() string {
 func (*ReportPodGoneRequest) ProtoMessage() {}
 
 func (x *ReportPodGoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[21]
+	mi := &file_millrace_v1_leases_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +1815,7 @@ func (x *ReportPodGoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportPodGoneRequest.ProtoReflect.Descriptor instead.
 func (*ReportPodGoneRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{21}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReportPodGoneRequest) GetRunId() string {
@@ -1721,7 +1840,7 @@ type ReportPodGoneResponse struct {
 
 func (x *ReportPodGoneResponse) Reset() {
 	*x = ReportPodGoneResponse{}
-	mi := &file_millrace_v1_leases_proto_msgTypes[22]
+	mi := &file_millrace_v1_leases_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +1852,7 @@ func (x *ReportPodGoneResponse) String() string {
 func (*ReportPodGoneResponse) ProtoMessage() {}
 
 func (x *ReportPodGoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_leases_proto_msgTypes[22]
+	mi := &file_millrace_v1_leases_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,14 +1865,14 @@ func (x *ReportPodGoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportPodGoneResponse.ProtoReflect.Descriptor instead.
 func (*ReportPodGoneResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{22}
+	return file_millrace_v1_leases_proto_rawDescGZIP(), []int{23}
 }
 
 var File_millrace_v1_leases_proto protoreflect.FileDescriptor
 
 const file_millrace_v1_leases_proto_rawDesc = "" +
 	"\n" +
-	"\x18millrace/v1/leases.proto\x12\vmillrace.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18millrace/v1/common.proto\"\x95\x02\n" +
+	"\x18millrace/v1/leases.proto\x12\vmillrace.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x18millrace/v1/common.proto\"\xaf\x02\n" +
 	"\x0fJoinPoolRequest\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.millrace.v1.HelloR\x05hello\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x12\n" +
@@ -1764,7 +1883,9 @@ const file_millrace_v1_leases_proto_rawDesc = "" +
 	"retryIndex\x12\x17\n" +
 	"\apod_uid\x18\a \x01(\tR\x06podUid\x12\x19\n" +
 	"\bpod_name\x18\b \x01(\tR\apodName\x12\x19\n" +
-	"\btrace_id\x18\t \x01(\tR\atraceId\"\xa4\x01\n" +
+	"\btrace_id\x18\t \x01(\tR\atraceId\x12\x18\n" +
+	"\aaddress\x18\n" +
+	" \x01(\tR\aaddress\"\xa4\x01\n" +
 	"\x10JoinPoolResponse\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.millrace.v1.HelloR\x05hello\x12\x1f\n" +
 	"\vexit_failed\x18\x02 \x01(\bR\n" +
@@ -1782,13 +1903,14 @@ const file_millrace_v1_leases_proto_rawDesc = "" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12%\n" +
 	"\x0eincarnation_id\x18\x02 \x01(\tR\rincarnationId\x12\x12\n" +
 	"\x04slot\x18\x03 \x01(\x05R\x04slot\x12\x16\n" +
-	"\x06prefer\x18\x04 \x01(\tR\x06prefer\"\xf3\x01\n" +
+	"\x06prefer\x18\x04 \x01(\tR\x06prefer\"\x90\x02\n" +
 	"\x14AcquireLeaseResponse\x12'\n" +
 	"\x04task\x18\x01 \x01(\v2\x11.millrace.v1.TaskH\x00R\x04task\x12/\n" +
 	"\x04wait\x18\x02 \x01(\v2\x19.google.protobuf.DurationH\x00R\x04wait\x12\x16\n" +
 	"\x05leave\x18\x03 \x01(\bH\x00R\x05leave\x120\n" +
 	"\adrained\x18\x04 \x01(\v2\x14.millrace.v1.DrainedH\x00R\adrained\x12-\n" +
-	"\x05ended\x18\x05 \x01(\v2\x15.millrace.v1.RunEndedH\x00R\x05endedB\b\n" +
+	"\x05ended\x18\x05 \x01(\v2\x15.millrace.v1.RunEndedH\x00R\x05ended\x12\x1b\n" +
+	"\bgive_way\x18\x06 \x01(\tH\x00R\agiveWayB\b\n" +
 	"\x06answer\"8\n" +
 	"\aDrained\x12-\n" +
 	"\x05lists\x18\x01 \x03(\v2\x17.millrace.v1.WorkerListR\x05lists\"p\n" +
@@ -1796,7 +1918,7 @@ const file_millrace_v1_leases_proto_rawDesc = "" +
 	"\x05state\x18\x01 \x01(\x0e2\x15.millrace.v1.RunStateR\x05state\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1f\n" +
 	"\vexit_failed\x18\x03 \x01(\bR\n" +
-	"exitFailed\"\xd9\x02\n" +
+	"exitFailed\"\xa7\x03\n" +
 	"\x04Task\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x04R\x05token\x12(\n" +
 	"\x04task\x18\x02 \x01(\v2\x14.millrace.v1.TaskRefR\x04task\x12)\n" +
@@ -1809,10 +1931,19 @@ const file_millrace_v1_leases_proto_rawDesc = "" +
 	"\radopt_attempt\x18\a \x01(\x05H\x01R\fadoptAttempt\x88\x01\x01\x12\x1e\n" +
 	"\n" +
 	"parameters\x18\b \x01(\tR\n" +
-	"parametersB\x0e\n" +
+	"parameters\x12*\n" +
+	"\x04gang\x18\t \x01(\v2\x11.millrace.v1.GangH\x02R\x04gang\x88\x01\x01\x12\x1d\n" +
+	"\n" +
+	"clone_from\x18\n" +
+	" \x01(\tR\tcloneFromB\x0e\n" +
 	"\f_split_indexB\x10\n" +
-	"\x0e_adopt_attemptJ\x04\b\t\x10\n" +
-	"\"v\n" +
+	"\x0e_adopt_attemptB\a\n" +
+	"\x05_gang\"k\n" +
+	"\x04Gang\x12\x12\n" +
+	"\x04size\x18\x01 \x01(\x05R\x04size\x12\x12\n" +
+	"\x04rank\x18\x02 \x01(\x05R\x04rank\x12!\n" +
+	"\fmain_address\x18\x03 \x01(\tR\vmainAddress\x12\x18\n" +
+	"\amembers\x18\x04 \x03(\tR\amembers\"v\n" +
 	"\n" +
 	"TaskInputs\x12+\n" +
 	"\x04list\x18\x01 \x01(\v2\x15.millrace.v1.TaskListH\x00R\x04list\x121\n" +
@@ -1907,7 +2038,7 @@ func file_millrace_v1_leases_proto_rawDescGZIP() []byte {
 }
 
 var file_millrace_v1_leases_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_millrace_v1_leases_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_millrace_v1_leases_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_millrace_v1_leases_proto_goTypes = []any{
 	(TaskKind)(0),                 // 0: millrace.v1.TaskKind
 	(*JoinPoolRequest)(nil),       // 1: millrace.v1.JoinPoolRequest
@@ -1918,75 +2049,77 @@ var file_millrace_v1_leases_proto_goTypes = []any{
 	(*Drained)(nil),               // 6: millrace.v1.Drained
 	(*RunEnded)(nil),              // 7: millrace.v1.RunEnded
 	(*Task)(nil),                  // 8: millrace.v1.Task
-	(*TaskInputs)(nil),            // 9: millrace.v1.TaskInputs
-	(*TaskList)(nil),              // 10: millrace.v1.TaskList
-	(*TaskRanges)(nil),            // 11: millrace.v1.TaskRanges
-	(*LeafRange)(nil),             // 12: millrace.v1.LeafRange
-	(*SessionRequest)(nil),        // 13: millrace.v1.SessionRequest
-	(*MemorySample)(nil),          // 14: millrace.v1.MemorySample
-	(*SessionResponse)(nil),       // 15: millrace.v1.SessionResponse
-	(*ReleaseLeaseRequest)(nil),   // 16: millrace.v1.ReleaseLeaseRequest
-	(*ReleaseLeaseResponse)(nil),  // 17: millrace.v1.ReleaseLeaseResponse
-	(*LeavePoolRequest)(nil),      // 18: millrace.v1.LeavePoolRequest
-	(*LeavePoolResponse)(nil),     // 19: millrace.v1.LeavePoolResponse
-	(*AwaitGateRequest)(nil),      // 20: millrace.v1.AwaitGateRequest
-	(*AwaitGateResponse)(nil),     // 21: millrace.v1.AwaitGateResponse
-	(*ReportPodGoneRequest)(nil),  // 22: millrace.v1.ReportPodGoneRequest
-	(*ReportPodGoneResponse)(nil), // 23: millrace.v1.ReportPodGoneResponse
-	(*Hello)(nil),                 // 24: millrace.v1.Hello
-	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
-	(*WorkerList)(nil),            // 26: millrace.v1.WorkerList
-	(RunState)(0),                 // 27: millrace.v1.RunState
-	(*TaskRef)(nil),               // 28: millrace.v1.TaskRef
+	(*Gang)(nil),                  // 9: millrace.v1.Gang
+	(*TaskInputs)(nil),            // 10: millrace.v1.TaskInputs
+	(*TaskList)(nil),              // 11: millrace.v1.TaskList
+	(*TaskRanges)(nil),            // 12: millrace.v1.TaskRanges
+	(*LeafRange)(nil),             // 13: millrace.v1.LeafRange
+	(*SessionRequest)(nil),        // 14: millrace.v1.SessionRequest
+	(*MemorySample)(nil),          // 15: millrace.v1.MemorySample
+	(*SessionResponse)(nil),       // 16: millrace.v1.SessionResponse
+	(*ReleaseLeaseRequest)(nil),   // 17: millrace.v1.ReleaseLeaseRequest
+	(*ReleaseLeaseResponse)(nil),  // 18: millrace.v1.ReleaseLeaseResponse
+	(*LeavePoolRequest)(nil),      // 19: millrace.v1.LeavePoolRequest
+	(*LeavePoolResponse)(nil),     // 20: millrace.v1.LeavePoolResponse
+	(*AwaitGateRequest)(nil),      // 21: millrace.v1.AwaitGateRequest
+	(*AwaitGateResponse)(nil),     // 22: millrace.v1.AwaitGateResponse
+	(*ReportPodGoneRequest)(nil),  // 23: millrace.v1.ReportPodGoneRequest
+	(*ReportPodGoneResponse)(nil), // 24: millrace.v1.ReportPodGoneResponse
+	(*Hello)(nil),                 // 25: millrace.v1.Hello
+	(*durationpb.Duration)(nil),   // 26: google.protobuf.Duration
+	(*WorkerList)(nil),            // 27: millrace.v1.WorkerList
+	(RunState)(0),                 // 28: millrace.v1.RunState
+	(*TaskRef)(nil),               // 29: millrace.v1.TaskRef
 }
 var file_millrace_v1_leases_proto_depIdxs = []int32{
-	24, // 0: millrace.v1.JoinPoolRequest.hello:type_name -> millrace.v1.Hello
-	24, // 1: millrace.v1.JoinPoolResponse.hello:type_name -> millrace.v1.Hello
+	25, // 0: millrace.v1.JoinPoolRequest.hello:type_name -> millrace.v1.Hello
+	25, // 1: millrace.v1.JoinPoolResponse.hello:type_name -> millrace.v1.Hello
 	3,  // 2: millrace.v1.JoinPoolResponse.terms:type_name -> millrace.v1.LeaseTerms
-	25, // 3: millrace.v1.LeaseTerms.ttl:type_name -> google.protobuf.Duration
-	25, // 4: millrace.v1.LeaseTerms.renew_every:type_name -> google.protobuf.Duration
-	25, // 5: millrace.v1.LeaseTerms.orphan_grace:type_name -> google.protobuf.Duration
-	25, // 6: millrace.v1.LeaseTerms.longest_write:type_name -> google.protobuf.Duration
+	26, // 3: millrace.v1.LeaseTerms.ttl:type_name -> google.protobuf.Duration
+	26, // 4: millrace.v1.LeaseTerms.renew_every:type_name -> google.protobuf.Duration
+	26, // 5: millrace.v1.LeaseTerms.orphan_grace:type_name -> google.protobuf.Duration
+	26, // 6: millrace.v1.LeaseTerms.longest_write:type_name -> google.protobuf.Duration
 	8,  // 7: millrace.v1.AcquireLeaseResponse.task:type_name -> millrace.v1.Task
-	25, // 8: millrace.v1.AcquireLeaseResponse.wait:type_name -> google.protobuf.Duration
+	26, // 8: millrace.v1.AcquireLeaseResponse.wait:type_name -> google.protobuf.Duration
 	6,  // 9: millrace.v1.AcquireLeaseResponse.drained:type_name -> millrace.v1.Drained
 	7,  // 10: millrace.v1.AcquireLeaseResponse.ended:type_name -> millrace.v1.RunEnded
-	26, // 11: millrace.v1.Drained.lists:type_name -> millrace.v1.WorkerList
-	27, // 12: millrace.v1.RunEnded.state:type_name -> millrace.v1.RunState
-	28, // 13: millrace.v1.Task.task:type_name -> millrace.v1.TaskRef
+	27, // 11: millrace.v1.Drained.lists:type_name -> millrace.v1.WorkerList
+	28, // 12: millrace.v1.RunEnded.state:type_name -> millrace.v1.RunState
+	29, // 13: millrace.v1.Task.task:type_name -> millrace.v1.TaskRef
 	0,  // 14: millrace.v1.Task.kind:type_name -> millrace.v1.TaskKind
-	9,  // 15: millrace.v1.Task.inputs:type_name -> millrace.v1.TaskInputs
-	10, // 16: millrace.v1.TaskInputs.list:type_name -> millrace.v1.TaskList
-	11, // 17: millrace.v1.TaskInputs.ranges:type_name -> millrace.v1.TaskRanges
-	28, // 18: millrace.v1.TaskList.tasks:type_name -> millrace.v1.TaskRef
-	12, // 19: millrace.v1.TaskRanges.ranges:type_name -> millrace.v1.LeafRange
-	28, // 20: millrace.v1.SessionRequest.task:type_name -> millrace.v1.TaskRef
-	14, // 21: millrace.v1.SessionRequest.memory:type_name -> millrace.v1.MemorySample
-	25, // 22: millrace.v1.SessionResponse.renewed:type_name -> google.protobuf.Duration
-	28, // 23: millrace.v1.ReleaseLeaseRequest.task:type_name -> millrace.v1.TaskRef
-	24, // 24: millrace.v1.AwaitGateRequest.hello:type_name -> millrace.v1.Hello
-	25, // 25: millrace.v1.AwaitGateResponse.pending:type_name -> google.protobuf.Duration
-	6,  // 26: millrace.v1.AwaitGateResponse.drained:type_name -> millrace.v1.Drained
-	7,  // 27: millrace.v1.AwaitGateResponse.ended:type_name -> millrace.v1.RunEnded
-	1,  // 28: millrace.v1.LeaseService.JoinPool:input_type -> millrace.v1.JoinPoolRequest
-	4,  // 29: millrace.v1.LeaseService.AcquireLease:input_type -> millrace.v1.AcquireLeaseRequest
-	13, // 30: millrace.v1.LeaseService.Session:input_type -> millrace.v1.SessionRequest
-	16, // 31: millrace.v1.LeaseService.ReleaseLease:input_type -> millrace.v1.ReleaseLeaseRequest
-	18, // 32: millrace.v1.LeaseService.LeavePool:input_type -> millrace.v1.LeavePoolRequest
-	20, // 33: millrace.v1.LeaseService.AwaitGate:input_type -> millrace.v1.AwaitGateRequest
-	22, // 34: millrace.v1.LeaseService.ReportPodGone:input_type -> millrace.v1.ReportPodGoneRequest
-	2,  // 35: millrace.v1.LeaseService.JoinPool:output_type -> millrace.v1.JoinPoolResponse
-	5,  // 36: millrace.v1.LeaseService.AcquireLease:output_type -> millrace.v1.AcquireLeaseResponse
-	15, // 37: millrace.v1.LeaseService.Session:output_type -> millrace.v1.SessionResponse
-	17, // 38: millrace.v1.LeaseService.ReleaseLease:output_type -> millrace.v1.ReleaseLeaseResponse
-	19, // 39: millrace.v1.LeaseService.LeavePool:output_type -> millrace.v1.LeavePoolResponse
-	21, // 40: millrace.v1.LeaseService.AwaitGate:output_type -> millrace.v1.AwaitGateResponse
-	23, // 41: millrace.v1.LeaseService.ReportPodGone:output_type -> millrace.v1.ReportPodGoneResponse
-	35, // [35:42] is the sub-list for method output_type
-	28, // [28:35] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	10, // 15: millrace.v1.Task.inputs:type_name -> millrace.v1.TaskInputs
+	9,  // 16: millrace.v1.Task.gang:type_name -> millrace.v1.Gang
+	11, // 17: millrace.v1.TaskInputs.list:type_name -> millrace.v1.TaskList
+	12, // 18: millrace.v1.TaskInputs.ranges:type_name -> millrace.v1.TaskRanges
+	29, // 19: millrace.v1.TaskList.tasks:type_name -> millrace.v1.TaskRef
+	13, // 20: millrace.v1.TaskRanges.ranges:type_name -> millrace.v1.LeafRange
+	29, // 21: millrace.v1.SessionRequest.task:type_name -> millrace.v1.TaskRef
+	15, // 22: millrace.v1.SessionRequest.memory:type_name -> millrace.v1.MemorySample
+	26, // 23: millrace.v1.SessionResponse.renewed:type_name -> google.protobuf.Duration
+	29, // 24: millrace.v1.ReleaseLeaseRequest.task:type_name -> millrace.v1.TaskRef
+	25, // 25: millrace.v1.AwaitGateRequest.hello:type_name -> millrace.v1.Hello
+	26, // 26: millrace.v1.AwaitGateResponse.pending:type_name -> google.protobuf.Duration
+	6,  // 27: millrace.v1.AwaitGateResponse.drained:type_name -> millrace.v1.Drained
+	7,  // 28: millrace.v1.AwaitGateResponse.ended:type_name -> millrace.v1.RunEnded
+	1,  // 29: millrace.v1.LeaseService.JoinPool:input_type -> millrace.v1.JoinPoolRequest
+	4,  // 30: millrace.v1.LeaseService.AcquireLease:input_type -> millrace.v1.AcquireLeaseRequest
+	14, // 31: millrace.v1.LeaseService.Session:input_type -> millrace.v1.SessionRequest
+	17, // 32: millrace.v1.LeaseService.ReleaseLease:input_type -> millrace.v1.ReleaseLeaseRequest
+	19, // 33: millrace.v1.LeaseService.LeavePool:input_type -> millrace.v1.LeavePoolRequest
+	21, // 34: millrace.v1.LeaseService.AwaitGate:input_type -> millrace.v1.AwaitGateRequest
+	23, // 35: millrace.v1.LeaseService.ReportPodGone:input_type -> millrace.v1.ReportPodGoneRequest
+	2,  // 36: millrace.v1.LeaseService.JoinPool:output_type -> millrace.v1.JoinPoolResponse
+	5,  // 37: millrace.v1.LeaseService.AcquireLease:output_type -> millrace.v1.AcquireLeaseResponse
+	16, // 38: millrace.v1.LeaseService.Session:output_type -> millrace.v1.SessionResponse
+	18, // 39: millrace.v1.LeaseService.ReleaseLease:output_type -> millrace.v1.ReleaseLeaseResponse
+	20, // 40: millrace.v1.LeaseService.LeavePool:output_type -> millrace.v1.LeavePoolResponse
+	22, // 41: millrace.v1.LeaseService.AwaitGate:output_type -> millrace.v1.AwaitGateResponse
+	24, // 42: millrace.v1.LeaseService.ReportPodGone:output_type -> millrace.v1.ReportPodGoneResponse
+	36, // [36:43] is the sub-list for method output_type
+	29, // [29:36] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_millrace_v1_leases_proto_init() }
@@ -2001,18 +2134,19 @@ func file_millrace_v1_leases_proto_init() {
 		(*AcquireLeaseResponse_Leave)(nil),
 		(*AcquireLeaseResponse_Drained)(nil),
 		(*AcquireLeaseResponse_Ended)(nil),
+		(*AcquireLeaseResponse_GiveWay)(nil),
 	}
 	file_millrace_v1_leases_proto_msgTypes[7].OneofWrappers = []any{}
-	file_millrace_v1_leases_proto_msgTypes[8].OneofWrappers = []any{
+	file_millrace_v1_leases_proto_msgTypes[9].OneofWrappers = []any{
 		(*TaskInputs_List)(nil),
 		(*TaskInputs_Ranges)(nil),
 	}
-	file_millrace_v1_leases_proto_msgTypes[14].OneofWrappers = []any{
+	file_millrace_v1_leases_proto_msgTypes[15].OneofWrappers = []any{
 		(*SessionResponse_Renewed)(nil),
 		(*SessionResponse_Lost)(nil),
 		(*SessionResponse_Cancel)(nil),
 	}
-	file_millrace_v1_leases_proto_msgTypes[20].OneofWrappers = []any{
+	file_millrace_v1_leases_proto_msgTypes[21].OneofWrappers = []any{
 		(*AwaitGateResponse_Pending)(nil),
 		(*AwaitGateResponse_Drained)(nil),
 		(*AwaitGateResponse_Ended)(nil),
@@ -2023,7 +2157,7 @@ func file_millrace_v1_leases_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_millrace_v1_leases_proto_rawDesc), len(file_millrace_v1_leases_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

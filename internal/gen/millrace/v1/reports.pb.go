@@ -165,7 +165,9 @@ type ReportTaskRequest struct {
 	//	*ReportTaskRequest_Failed
 	Outcome isReportTaskRequest_Outcome `protobuf_oneof:"outcome"`
 	// adopted: the outcome was read from the store, not seen.
-	Adopted       bool `protobuf:"varint,9,opt,name=adopted,proto3" json:"adopted,omitempty"`
+	Adopted bool `protobuf:"varint,9,opt,name=adopted,proto3" json:"adopted,omitempty"`
+	// cloned: the task was taken over from the run that clone_from named.
+	Cloned        bool `protobuf:"varint,10,opt,name=cloned,proto3" json:"cloned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -270,6 +272,13 @@ func (x *ReportTaskRequest) GetFailed() *Failure {
 func (x *ReportTaskRequest) GetAdopted() bool {
 	if x != nil {
 		return x.Adopted
+	}
+	return false
+}
+
+func (x *ReportTaskRequest) GetCloned() bool {
+	if x != nil {
+		return x.Cloned
 	}
 	return false
 }
@@ -405,7 +414,7 @@ const file_millrace_v1_reports_proto_rawDesc = "" +
 	"\x05token\x18\x05 \x01(\x04R\x05token\"c\n" +
 	"\x14StartAttemptResponse\x12\x18\n" +
 	"\aattempt\x18\x01 \x01(\x05R\aattempt\x121\n" +
-	"\x15max_user_code_retries\x18\x02 \x01(\x05R\x12maxUserCodeRetries\"\xcd\x02\n" +
+	"\x15max_user_code_retries\x18\x02 \x01(\x05R\x12maxUserCodeRetries\"\xe5\x02\n" +
 	"\x11ReportTaskRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12%\n" +
 	"\x0eincarnation_id\x18\x02 \x01(\tR\rincarnationId\x12\x12\n" +
@@ -415,7 +424,9 @@ const file_millrace_v1_reports_proto_rawDesc = "" +
 	"\aattempt\x18\x06 \x01(\x05R\aattempt\x127\n" +
 	"\tsucceeded\x18\a \x01(\v2\x17.millrace.v1.TransitionH\x00R\tsucceeded\x12.\n" +
 	"\x06failed\x18\b \x01(\v2\x14.millrace.v1.FailureH\x00R\x06failed\x12\x18\n" +
-	"\aadopted\x18\t \x01(\bR\aadoptedB\t\n" +
+	"\aadopted\x18\t \x01(\bR\aadopted\x12\x16\n" +
+	"\x06cloned\x18\n" +
+	" \x01(\bR\x06clonedB\t\n" +
 	"\aoutcome\"\xbf\x01\n" +
 	"\x12ReportTaskResponse\x127\n" +
 	"\tsucceeded\x18\x01 \x01(\v2\x17.millrace.v1.TransitionH\x00R\tsucceeded\x12.\n" +

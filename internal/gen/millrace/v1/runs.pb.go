@@ -34,7 +34,9 @@ type OpenRunRequest struct {
 	DefinitionUrl    string `protobuf:"bytes,5,opt,name=definition_url,json=definitionUrl,proto3" json:"definition_url,omitempty"`
 	// parameters is a JSON object {name: exact value}, given by the launchers
 	// of the first pool; absent from the others.
-	Parameters    *string `protobuf:"bytes,6,opt,name=parameters,proto3,oneof" json:"parameters,omitempty"`
+	Parameters *string `protobuf:"bytes,6,opt,name=parameters,proto3,oneof" json:"parameters,omitempty"`
+	// resume is given with the parameters when the run goes on from another.
+	Resume        *Resume `protobuf:"bytes,7,opt,name=resume,proto3,oneof" json:"resume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -111,6 +113,68 @@ func (x *OpenRunRequest) GetParameters() string {
 	return ""
 }
 
+func (x *OpenRunRequest) GetResume() *Resume {
+	if x != nil {
+		return x.Resume
+	}
+	return nil
+}
+
+// Resume names the run whose finished tasks are taken over.
+type Resume struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	OriginRun string                 `protobuf:"bytes,1,opt,name=origin_run,json=originRun,proto3" json:"origin_run,omitempty"`
+	// step runs again, and all that follows from it; empty: only what had not
+	// succeeded does.
+	Step          string `protobuf:"bytes,2,opt,name=step,proto3" json:"step,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resume) Reset() {
+	*x = Resume{}
+	mi := &file_millrace_v1_runs_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resume) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resume) ProtoMessage() {}
+
+func (x *Resume) ProtoReflect() protoreflect.Message {
+	mi := &file_millrace_v1_runs_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resume.ProtoReflect.Descriptor instead.
+func (*Resume) Descriptor() ([]byte, []int) {
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Resume) GetOriginRun() string {
+	if x != nil {
+		return x.OriginRun
+	}
+	return ""
+}
+
+func (x *Resume) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
 type OpenRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Hello *Hello                 `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"`
@@ -122,7 +186,7 @@ type OpenRunResponse struct {
 
 func (x *OpenRunResponse) Reset() {
 	*x = OpenRunResponse{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[1]
+	mi := &file_millrace_v1_runs_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -134,7 +198,7 @@ func (x *OpenRunResponse) String() string {
 func (*OpenRunResponse) ProtoMessage() {}
 
 func (x *OpenRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[1]
+	mi := &file_millrace_v1_runs_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -147,7 +211,7 @@ func (x *OpenRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRunResponse.ProtoReflect.Descriptor instead.
 func (*OpenRunResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{1}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *OpenRunResponse) GetHello() *Hello {
@@ -173,7 +237,7 @@ type VerifyRunRequest struct {
 
 func (x *VerifyRunRequest) Reset() {
 	*x = VerifyRunRequest{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[2]
+	mi := &file_millrace_v1_runs_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -185,7 +249,7 @@ func (x *VerifyRunRequest) String() string {
 func (*VerifyRunRequest) ProtoMessage() {}
 
 func (x *VerifyRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[2]
+	mi := &file_millrace_v1_runs_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -198,7 +262,7 @@ func (x *VerifyRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRunRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRunRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{2}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *VerifyRunRequest) GetRunId() string {
@@ -219,7 +283,7 @@ type VerifyRunResponse struct {
 
 func (x *VerifyRunResponse) Reset() {
 	*x = VerifyRunResponse{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[3]
+	mi := &file_millrace_v1_runs_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -231,7 +295,7 @@ func (x *VerifyRunResponse) String() string {
 func (*VerifyRunResponse) ProtoMessage() {}
 
 func (x *VerifyRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[3]
+	mi := &file_millrace_v1_runs_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -244,7 +308,7 @@ func (x *VerifyRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRunResponse.ProtoReflect.Descriptor instead.
 func (*VerifyRunResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{3}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *VerifyRunResponse) GetState() RunState {
@@ -273,7 +337,7 @@ type FinishRunRequest struct {
 
 func (x *FinishRunRequest) Reset() {
 	*x = FinishRunRequest{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[4]
+	mi := &file_millrace_v1_runs_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +349,7 @@ func (x *FinishRunRequest) String() string {
 func (*FinishRunRequest) ProtoMessage() {}
 
 func (x *FinishRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[4]
+	mi := &file_millrace_v1_runs_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +362,7 @@ func (x *FinishRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRunRequest.ProtoReflect.Descriptor instead.
 func (*FinishRunRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{4}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *FinishRunRequest) GetRunId() string {
@@ -331,7 +395,7 @@ type FinishRunResponse struct {
 
 func (x *FinishRunResponse) Reset() {
 	*x = FinishRunResponse{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[5]
+	mi := &file_millrace_v1_runs_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -343,7 +407,7 @@ func (x *FinishRunResponse) String() string {
 func (*FinishRunResponse) ProtoMessage() {}
 
 func (x *FinishRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[5]
+	mi := &file_millrace_v1_runs_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -356,7 +420,7 @@ func (x *FinishRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishRunResponse.ProtoReflect.Descriptor instead.
 func (*FinishRunResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{5}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *FinishRunResponse) GetState() RunState {
@@ -376,7 +440,7 @@ type CancelRunRequest struct {
 
 func (x *CancelRunRequest) Reset() {
 	*x = CancelRunRequest{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[6]
+	mi := &file_millrace_v1_runs_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +452,7 @@ func (x *CancelRunRequest) String() string {
 func (*CancelRunRequest) ProtoMessage() {}
 
 func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[6]
+	mi := &file_millrace_v1_runs_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +465,7 @@ func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunRequest.ProtoReflect.Descriptor instead.
 func (*CancelRunRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{6}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CancelRunRequest) GetRunId() string {
@@ -427,7 +491,7 @@ type CancelRunResponse struct {
 
 func (x *CancelRunResponse) Reset() {
 	*x = CancelRunResponse{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[7]
+	mi := &file_millrace_v1_runs_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -439,7 +503,7 @@ func (x *CancelRunResponse) String() string {
 func (*CancelRunResponse) ProtoMessage() {}
 
 func (x *CancelRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[7]
+	mi := &file_millrace_v1_runs_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -452,7 +516,7 @@ func (x *CancelRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunResponse.ProtoReflect.Descriptor instead.
 func (*CancelRunResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{7}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CancelRunResponse) GetState() RunState {
@@ -471,7 +535,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[8]
+	mi := &file_millrace_v1_runs_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -483,7 +547,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[8]
+	mi := &file_millrace_v1_runs_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -496,7 +560,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{8}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetRunRequest) GetRunId() string {
@@ -516,7 +580,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[9]
+	mi := &file_millrace_v1_runs_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -528,7 +592,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[9]
+	mi := &file_millrace_v1_runs_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -541,7 +605,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{9}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetRunResponse) GetRun() *RunSummary {
@@ -567,7 +631,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[10]
+	mi := &file_millrace_v1_runs_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -579,7 +643,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[10]
+	mi := &file_millrace_v1_runs_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -592,7 +656,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{10}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListRunsRequest) GetFlow() string {
@@ -611,7 +675,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[11]
+	mi := &file_millrace_v1_runs_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +687,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[11]
+	mi := &file_millrace_v1_runs_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +700,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{11}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListRunsResponse) GetRuns() []*RunSummary {
@@ -660,7 +724,7 @@ type RunSummary struct {
 
 func (x *RunSummary) Reset() {
 	*x = RunSummary{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[12]
+	mi := &file_millrace_v1_runs_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +736,7 @@ func (x *RunSummary) String() string {
 func (*RunSummary) ProtoMessage() {}
 
 func (x *RunSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[12]
+	mi := &file_millrace_v1_runs_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +749,7 @@ func (x *RunSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunSummary.ProtoReflect.Descriptor instead.
 func (*RunSummary) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{12}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RunSummary) GetRunId() string {
@@ -751,7 +815,7 @@ type PoolSummary struct {
 
 func (x *PoolSummary) Reset() {
 	*x = PoolSummary{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[13]
+	mi := &file_millrace_v1_runs_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +827,7 @@ func (x *PoolSummary) String() string {
 func (*PoolSummary) ProtoMessage() {}
 
 func (x *PoolSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[13]
+	mi := &file_millrace_v1_runs_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +840,7 @@ func (x *PoolSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolSummary.ProtoReflect.Descriptor instead.
 func (*PoolSummary) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{13}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PoolSummary) GetPool() string {
@@ -865,7 +929,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[14]
+	mi := &file_millrace_v1_runs_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +941,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[14]
+	mi := &file_millrace_v1_runs_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +954,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{14}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListTasksRequest) GetRunId() string {
@@ -909,7 +973,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[15]
+	mi := &file_millrace_v1_runs_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -921,7 +985,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[15]
+	mi := &file_millrace_v1_runs_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -934,7 +998,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{15}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListTasksResponse) GetTask() *TaskView {
@@ -956,7 +1020,7 @@ type TaskView struct {
 
 func (x *TaskView) Reset() {
 	*x = TaskView{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[16]
+	mi := &file_millrace_v1_runs_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1032,7 @@ func (x *TaskView) String() string {
 func (*TaskView) ProtoMessage() {}
 
 func (x *TaskView) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[16]
+	mi := &file_millrace_v1_runs_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1045,7 @@ func (x *TaskView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskView.ProtoReflect.Descriptor instead.
 func (*TaskView) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{16}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TaskView) GetTask() *TaskRef {
@@ -1022,7 +1086,7 @@ type AttemptView struct {
 
 func (x *AttemptView) Reset() {
 	*x = AttemptView{}
-	mi := &file_millrace_v1_runs_proto_msgTypes[17]
+	mi := &file_millrace_v1_runs_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1098,7 @@ func (x *AttemptView) String() string {
 func (*AttemptView) ProtoMessage() {}
 
 func (x *AttemptView) ProtoReflect() protoreflect.Message {
-	mi := &file_millrace_v1_runs_proto_msgTypes[17]
+	mi := &file_millrace_v1_runs_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1111,7 @@ func (x *AttemptView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptView.ProtoReflect.Descriptor instead.
 func (*AttemptView) Descriptor() ([]byte, []int) {
-	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{17}
+	return file_millrace_v1_runs_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AttemptView) GetAttempt() int32 {
@@ -1103,7 +1167,7 @@ var File_millrace_v1_runs_proto protoreflect.FileDescriptor
 
 const file_millrace_v1_runs_proto_rawDesc = "" +
 	"\n" +
-	"\x16millrace/v1/runs.proto\x12\vmillrace.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18millrace/v1/common.proto\"\xf9\x01\n" +
+	"\x16millrace/v1/runs.proto\x12\vmillrace.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18millrace/v1/common.proto\"\xb6\x02\n" +
 	"\x0eOpenRunRequest\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.millrace.v1.HelloR\x05hello\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x1e\n" +
@@ -1114,8 +1178,14 @@ const file_millrace_v1_runs_proto_rawDesc = "" +
 	"\x0edefinition_url\x18\x05 \x01(\tR\rdefinitionUrl\x12#\n" +
 	"\n" +
 	"parameters\x18\x06 \x01(\tH\x00R\n" +
-	"parameters\x88\x01\x01B\r\n" +
-	"\v_parameters\"`\n" +
+	"parameters\x88\x01\x01\x120\n" +
+	"\x06resume\x18\a \x01(\v2\x13.millrace.v1.ResumeH\x01R\x06resume\x88\x01\x01B\r\n" +
+	"\v_parametersB\t\n" +
+	"\a_resume\";\n" +
+	"\x06Resume\x12\x1d\n" +
+	"\n" +
+	"origin_run\x18\x01 \x01(\tR\toriginRun\x12\x12\n" +
+	"\x04step\x18\x02 \x01(\tR\x04step\"`\n" +
 	"\x0fOpenRunResponse\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.millrace.v1.HelloR\x05hello\x12#\n" +
 	"\rsession_token\x18\x02 \x01(\tR\fsessionToken\")\n" +
@@ -1205,70 +1275,72 @@ func file_millrace_v1_runs_proto_rawDescGZIP() []byte {
 	return file_millrace_v1_runs_proto_rawDescData
 }
 
-var file_millrace_v1_runs_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_millrace_v1_runs_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_millrace_v1_runs_proto_goTypes = []any{
 	(*OpenRunRequest)(nil),        // 0: millrace.v1.OpenRunRequest
-	(*OpenRunResponse)(nil),       // 1: millrace.v1.OpenRunResponse
-	(*VerifyRunRequest)(nil),      // 2: millrace.v1.VerifyRunRequest
-	(*VerifyRunResponse)(nil),     // 3: millrace.v1.VerifyRunResponse
-	(*FinishRunRequest)(nil),      // 4: millrace.v1.FinishRunRequest
-	(*FinishRunResponse)(nil),     // 5: millrace.v1.FinishRunResponse
-	(*CancelRunRequest)(nil),      // 6: millrace.v1.CancelRunRequest
-	(*CancelRunResponse)(nil),     // 7: millrace.v1.CancelRunResponse
-	(*GetRunRequest)(nil),         // 8: millrace.v1.GetRunRequest
-	(*GetRunResponse)(nil),        // 9: millrace.v1.GetRunResponse
-	(*ListRunsRequest)(nil),       // 10: millrace.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),      // 11: millrace.v1.ListRunsResponse
-	(*RunSummary)(nil),            // 12: millrace.v1.RunSummary
-	(*PoolSummary)(nil),           // 13: millrace.v1.PoolSummary
-	(*ListTasksRequest)(nil),      // 14: millrace.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),     // 15: millrace.v1.ListTasksResponse
-	(*TaskView)(nil),              // 16: millrace.v1.TaskView
-	(*AttemptView)(nil),           // 17: millrace.v1.AttemptView
-	(*Hello)(nil),                 // 18: millrace.v1.Hello
-	(RunState)(0),                 // 19: millrace.v1.RunState
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*TaskRef)(nil),               // 21: millrace.v1.TaskRef
-	(*Failure)(nil),               // 22: millrace.v1.Failure
+	(*Resume)(nil),                // 1: millrace.v1.Resume
+	(*OpenRunResponse)(nil),       // 2: millrace.v1.OpenRunResponse
+	(*VerifyRunRequest)(nil),      // 3: millrace.v1.VerifyRunRequest
+	(*VerifyRunResponse)(nil),     // 4: millrace.v1.VerifyRunResponse
+	(*FinishRunRequest)(nil),      // 5: millrace.v1.FinishRunRequest
+	(*FinishRunResponse)(nil),     // 6: millrace.v1.FinishRunResponse
+	(*CancelRunRequest)(nil),      // 7: millrace.v1.CancelRunRequest
+	(*CancelRunResponse)(nil),     // 8: millrace.v1.CancelRunResponse
+	(*GetRunRequest)(nil),         // 9: millrace.v1.GetRunRequest
+	(*GetRunResponse)(nil),        // 10: millrace.v1.GetRunResponse
+	(*ListRunsRequest)(nil),       // 11: millrace.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),      // 12: millrace.v1.ListRunsResponse
+	(*RunSummary)(nil),            // 13: millrace.v1.RunSummary
+	(*PoolSummary)(nil),           // 14: millrace.v1.PoolSummary
+	(*ListTasksRequest)(nil),      // 15: millrace.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),     // 16: millrace.v1.ListTasksResponse
+	(*TaskView)(nil),              // 17: millrace.v1.TaskView
+	(*AttemptView)(nil),           // 18: millrace.v1.AttemptView
+	(*Hello)(nil),                 // 19: millrace.v1.Hello
+	(RunState)(0),                 // 20: millrace.v1.RunState
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*TaskRef)(nil),               // 22: millrace.v1.TaskRef
+	(*Failure)(nil),               // 23: millrace.v1.Failure
 }
 var file_millrace_v1_runs_proto_depIdxs = []int32{
-	18, // 0: millrace.v1.OpenRunRequest.hello:type_name -> millrace.v1.Hello
-	18, // 1: millrace.v1.OpenRunResponse.hello:type_name -> millrace.v1.Hello
-	19, // 2: millrace.v1.VerifyRunResponse.state:type_name -> millrace.v1.RunState
-	19, // 3: millrace.v1.FinishRunResponse.state:type_name -> millrace.v1.RunState
-	19, // 4: millrace.v1.CancelRunResponse.state:type_name -> millrace.v1.RunState
-	12, // 5: millrace.v1.GetRunResponse.run:type_name -> millrace.v1.RunSummary
-	13, // 6: millrace.v1.GetRunResponse.pools:type_name -> millrace.v1.PoolSummary
-	12, // 7: millrace.v1.ListRunsResponse.runs:type_name -> millrace.v1.RunSummary
-	19, // 8: millrace.v1.RunSummary.state:type_name -> millrace.v1.RunState
-	20, // 9: millrace.v1.RunSummary.opened_at:type_name -> google.protobuf.Timestamp
-	20, // 10: millrace.v1.RunSummary.ended_at:type_name -> google.protobuf.Timestamp
-	20, // 11: millrace.v1.PoolSummary.waiting_since:type_name -> google.protobuf.Timestamp
-	16, // 12: millrace.v1.ListTasksResponse.task:type_name -> millrace.v1.TaskView
-	21, // 13: millrace.v1.TaskView.task:type_name -> millrace.v1.TaskRef
-	17, // 14: millrace.v1.TaskView.attempts:type_name -> millrace.v1.AttemptView
-	22, // 15: millrace.v1.AttemptView.failure:type_name -> millrace.v1.Failure
-	20, // 16: millrace.v1.AttemptView.started_at:type_name -> google.protobuf.Timestamp
-	20, // 17: millrace.v1.AttemptView.ended_at:type_name -> google.protobuf.Timestamp
-	0,  // 18: millrace.v1.RunService.OpenRun:input_type -> millrace.v1.OpenRunRequest
-	2,  // 19: millrace.v1.RunService.VerifyRun:input_type -> millrace.v1.VerifyRunRequest
-	4,  // 20: millrace.v1.RunService.FinishRun:input_type -> millrace.v1.FinishRunRequest
-	6,  // 21: millrace.v1.RunService.CancelRun:input_type -> millrace.v1.CancelRunRequest
-	8,  // 22: millrace.v1.RunService.GetRun:input_type -> millrace.v1.GetRunRequest
-	10, // 23: millrace.v1.RunService.ListRuns:input_type -> millrace.v1.ListRunsRequest
-	14, // 24: millrace.v1.RunService.ListTasks:input_type -> millrace.v1.ListTasksRequest
-	1,  // 25: millrace.v1.RunService.OpenRun:output_type -> millrace.v1.OpenRunResponse
-	3,  // 26: millrace.v1.RunService.VerifyRun:output_type -> millrace.v1.VerifyRunResponse
-	5,  // 27: millrace.v1.RunService.FinishRun:output_type -> millrace.v1.FinishRunResponse
-	7,  // 28: millrace.v1.RunService.CancelRun:output_type -> millrace.v1.CancelRunResponse
-	9,  // 29: millrace.v1.RunService.GetRun:output_type -> millrace.v1.GetRunResponse
-	11, // 30: millrace.v1.RunService.ListRuns:output_type -> millrace.v1.ListRunsResponse
-	15, // 31: millrace.v1.RunService.ListTasks:output_type -> millrace.v1.ListTasksResponse
-	25, // [25:32] is the sub-list for method output_type
-	18, // [18:25] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	19, // 0: millrace.v1.OpenRunRequest.hello:type_name -> millrace.v1.Hello
+	1,  // 1: millrace.v1.OpenRunRequest.resume:type_name -> millrace.v1.Resume
+	19, // 2: millrace.v1.OpenRunResponse.hello:type_name -> millrace.v1.Hello
+	20, // 3: millrace.v1.VerifyRunResponse.state:type_name -> millrace.v1.RunState
+	20, // 4: millrace.v1.FinishRunResponse.state:type_name -> millrace.v1.RunState
+	20, // 5: millrace.v1.CancelRunResponse.state:type_name -> millrace.v1.RunState
+	13, // 6: millrace.v1.GetRunResponse.run:type_name -> millrace.v1.RunSummary
+	14, // 7: millrace.v1.GetRunResponse.pools:type_name -> millrace.v1.PoolSummary
+	13, // 8: millrace.v1.ListRunsResponse.runs:type_name -> millrace.v1.RunSummary
+	20, // 9: millrace.v1.RunSummary.state:type_name -> millrace.v1.RunState
+	21, // 10: millrace.v1.RunSummary.opened_at:type_name -> google.protobuf.Timestamp
+	21, // 11: millrace.v1.RunSummary.ended_at:type_name -> google.protobuf.Timestamp
+	21, // 12: millrace.v1.PoolSummary.waiting_since:type_name -> google.protobuf.Timestamp
+	17, // 13: millrace.v1.ListTasksResponse.task:type_name -> millrace.v1.TaskView
+	22, // 14: millrace.v1.TaskView.task:type_name -> millrace.v1.TaskRef
+	18, // 15: millrace.v1.TaskView.attempts:type_name -> millrace.v1.AttemptView
+	23, // 16: millrace.v1.AttemptView.failure:type_name -> millrace.v1.Failure
+	21, // 17: millrace.v1.AttemptView.started_at:type_name -> google.protobuf.Timestamp
+	21, // 18: millrace.v1.AttemptView.ended_at:type_name -> google.protobuf.Timestamp
+	0,  // 19: millrace.v1.RunService.OpenRun:input_type -> millrace.v1.OpenRunRequest
+	3,  // 20: millrace.v1.RunService.VerifyRun:input_type -> millrace.v1.VerifyRunRequest
+	5,  // 21: millrace.v1.RunService.FinishRun:input_type -> millrace.v1.FinishRunRequest
+	7,  // 22: millrace.v1.RunService.CancelRun:input_type -> millrace.v1.CancelRunRequest
+	9,  // 23: millrace.v1.RunService.GetRun:input_type -> millrace.v1.GetRunRequest
+	11, // 24: millrace.v1.RunService.ListRuns:input_type -> millrace.v1.ListRunsRequest
+	15, // 25: millrace.v1.RunService.ListTasks:input_type -> millrace.v1.ListTasksRequest
+	2,  // 26: millrace.v1.RunService.OpenRun:output_type -> millrace.v1.OpenRunResponse
+	4,  // 27: millrace.v1.RunService.VerifyRun:output_type -> millrace.v1.VerifyRunResponse
+	6,  // 28: millrace.v1.RunService.FinishRun:output_type -> millrace.v1.FinishRunResponse
+	8,  // 29: millrace.v1.RunService.CancelRun:output_type -> millrace.v1.CancelRunResponse
+	10, // 30: millrace.v1.RunService.GetRun:output_type -> millrace.v1.GetRunResponse
+	12, // 31: millrace.v1.RunService.ListRuns:output_type -> millrace.v1.ListRunsResponse
+	16, // 32: millrace.v1.RunService.ListTasks:output_type -> millrace.v1.ListTasksResponse
+	26, // [26:33] is the sub-list for method output_type
+	19, // [19:26] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_millrace_v1_runs_proto_init() }
@@ -1284,7 +1356,7 @@ func file_millrace_v1_runs_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_millrace_v1_runs_proto_rawDesc), len(file_millrace_v1_runs_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
