@@ -35,13 +35,9 @@ func Compile(d *flowdef.Definition, cfg Config) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refuse(d, places); err != nil {
-		return nil, err
-	}
 	return build(d, places, &cfg)
 }
 
-// build maps any graph of linear steps, branches, foreaches and joins.
 func build(d *flowdef.Definition, places []flowdef.Placement, cfg *Config) (*Pipeline, error) {
 	names := make([]string, len(d.Steps))
 	for i := range d.Steps {
@@ -66,7 +62,7 @@ func build(d *flowdef.Definition, places []flowdef.Placement, cfg *Config) (*Pip
 		if err := c.addStep(inside, n); err != nil {
 			return nil, err
 		}
-		if n.wide {
+		if n.gated {
 			c.addGate(inside, n)
 		}
 	}
@@ -96,7 +92,7 @@ func (c *compiler) addStep(inside map[string]task, n *node) error {
 	if err != nil {
 		return err
 	}
-	pod, err := c.stepPod(s)
+	pod, err := c.stepPod(n)
 	if err != nil {
 		return err
 	}
@@ -115,10 +111,10 @@ func (c *compiler) addStep(inside map[string]task, n *node) error {
 	}
 	t := c.task(name, s.Name, n.dependsOn())
 	comp := component{ExecutorLabel: executorLabel(name), InputDefinitions: &definitions{params}}
-	if n.wide {
+	if n.pool() {
 		params[workerInput] = parameter{ParameterType: "NUMBER_INTEGER"}
 		params[workersInput] = parameter{ParameterType: "LIST"}
-		given[workersInput] = input{TaskOutput: &taskOutput{n.fan.end(), listOutput(s.Name)}}
+		given[workersInput] = input{TaskOutput: &taskOutput{n.decider.end(), listOutput(s.Name)}}
 		t.ParameterIterator = &parameterIterator{Items: itemsSpec{workersInput}, ItemInput: workerInput}
 	} else {
 		comp.OutputDefinitions = n.lists()
@@ -142,16 +138,6 @@ func (c *compiler) addGate(inside map[string]task, n *node) {
 		InputDefinitions:  &definitions{map[string]parameter{runInput: {ParameterType: "STRING"}}},
 		OutputDefinitions: n.lists(),
 	}, box, c.controlPod())
-}
-
-// dependsOn names the tasks that end the step's parents. A pool and its gate
-// depend on the same.
-func (n *node) dependsOn() []string {
-	var out []string
-	for _, p := range n.parents {
-		out = append(out, p.end())
-	}
-	return out
 }
 
 // addRoot adds the sub-DAG, the judge after it and its exit hook.

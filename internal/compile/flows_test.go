@@ -2,7 +2,7 @@ package compile
 
 import (
 	"encoding/json"
-	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -84,7 +84,7 @@ func flows() map[string]*flowdef.Definition {
 		parameterOf("run", "str", `"a parameter called run"`),
 		{Name: "must", Type: "str", Required: true, Help: "give it"},
 	}
-	return map[string]*flowdef.Definition{
+	out := map[string]*flowdef.Definition{
 		"one-step":   flow("only:end"),
 		"linear":     flow("start:start>middle middle:linear>end end:end"),
 		"foreach":    flow(foreachGraph),
@@ -93,14 +93,43 @@ func flows() map[string]*flowdef.Definition {
 		"dressed":    dressed,
 		"parameters": parameters,
 	}
+	maps.Copy(out, graphs())
+	return out
 }
 
-// beyond are flows that the mapping knows and Compile refuses for now.
-func beyond() map[string]*flowdef.Definition {
-	return map[string]*flowdef.Definition{
-		"nested":   flow("start:split-foreach>outer outer:split-foreach>inner inner:linear>joinin joinin:join>joinout joinout:join>end end:end"),
-		"branches": flow("start:split-static>a,b a:linear>j b:split-foreach>c c:linear>k k:join>j j:join>end end:end"),
+// graphs are flows of every shape that Metaflow's graph has.
+func graphs() map[string]*flowdef.Definition {
+	out := map[string]*flowdef.Definition{}
+	for name, graph := range map[string]string{
+		"nested":   "start:split-foreach>outer outer:split-foreach>inner inner:linear>joinin joinin:join>joinout joinout:join>end end:end",
+		"branches": "start:split-static>a,b a:linear>j b:split-foreach>c c:linear>k k:join>j j:join>end end:end",
+		// The convergence has the one task of the switch.
+		"switch": "start:split-switch>a,b a:linear>c b:linear>d d:linear>c c:linear>end end:end",
+		// Straight to the convergence, or through a foreach.
+		"switch-foreach": "start:split-switch>f,c f:split-foreach>w w:linear>j j:join>c c:linear>end end:end",
+		// x is reached from two switches, the last of which knows its list.
+		"switch-shared": "start:split-switch>l,r l:split-switch>x,y r:split-switch>x,z x:linear>end y:linear>end z:linear>end end:end",
+		"loop":          "start:start>loop loop:split-switch>loop,end end:end",
+		// A loop with two ways out, then a second one.
+		"loop-exits":     "start:start>loop loop:split-switch>loop,a,b a:linear>again b:linear>again again:split-switch>again,end end:end",
+		"switch-in-body": "start:split-foreach>s s:split-switch>a,b a:linear>j b:linear>j j:join>end end:end",
+		"gang":           "start:split-parallel>train train:linear>gather gather:join>end end:end",
+		"gang-in-body":   "start:split-foreach>prepare prepare:split-parallel>train train:linear>gather gather:join>j j:join>end end:end",
+		"mixed": "start:split-static>p,q " +
+			"p:split-switch>f,g f:split-foreach>loop loop:split-switch>loop,leaf leaf:linear>fj fj:join>pj " +
+			"g:split-parallel>train train:linear>gj gj:join>pj pj:linear>j " +
+			"q:split-foreach>s s:split-switch>u,v u:split-foreach>w w:linear>uj uj:join>v v:linear>qj qj:join>j j:join>end end:end",
+	} {
+		d := flow(graph)
+		for i := range d.Steps {
+			if d.Steps[i].Type == flowdef.SplitParallel {
+				gang, _ := d.Step(d.Steps[i].Next[0])
+				gang.Parallel = true
+			}
+		}
+		out[name] = d
 	}
+	return out
 }
 
 func parameterOf(name, kind, value string) flowdef.Parameter {
@@ -117,16 +146,4 @@ func mustBytes(t testing.TB, p *Pipeline, err error) []byte {
 		t.Fatal(err)
 	}
 	return raw
-}
-
-// compileAny compiles also what refuse would stop.
-func compileAny(d *flowdef.Definition, cfg Config) (*Pipeline, error) {
-	if err := d.Validate(); err != nil {
-		return nil, fmt.Errorf("test flow: %w", err)
-	}
-	places, err := d.Frames()
-	if err != nil {
-		return nil, err
-	}
-	return build(d, places, &cfg)
 }

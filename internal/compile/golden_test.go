@@ -29,10 +29,6 @@ func compiled(t *testing.T) map[string][]byte {
 		p, err := Compile(d, config())
 		out[name] = mustBytes(t, p, err)
 	}
-	for name, d := range beyond() {
-		p, err := compileAny(d, config())
-		out["beyond-"+name] = mustBytes(t, p, err)
-	}
 	p, err := Compile(flow(foreachGraph), fetchConfig())
 	out["fetch"] = mustBytes(t, p, err)
 	return out

@@ -25,6 +25,7 @@ const (
 	workersInput = executorinput.WorkersInput
 	statusInput  = executorinput.StatusInput
 	exactInput   = executorinput.ExactInput
+	resumeInput  = executorinput.ResumeInput
 )
 
 // maxMangled keeps Argo's template names, which hold the task's name twice,

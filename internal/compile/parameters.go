@@ -14,18 +14,20 @@ import (
 const maxDefault = 4096
 
 // rootParameters are the flow's parameters as STRING inputs of the root, so
-// that a run can be started from KFP's page, and ours with the exact values.
+// that a run can be started from KFP's page, and ours: the exact values, and the
+// run that this one resumes.
 //
 // No input is left without a value: KFP hands a missing one to the sub-DAG
 // but not through it ("parent DAG does not have input parameter"). A default
 // that is None, or that would not come back as it is, is the mark that means
 // "the one of the definition".
 func rootParameters(params []flowdef.Parameter) map[string]parameter {
+	ours := func(description string) parameter {
+		return parameter{ParameterType: "STRING", DefaultValue: jsonString(""), IsOptional: true, Description: description}
+	}
 	out := map[string]parameter{
-		exactInput: {
-			ParameterType: "STRING", DefaultValue: jsonString(""), IsOptional: true,
-			Description: "Set by trigger: the exact values, which win. Leave it empty.",
-		},
+		exactInput:  ours("Set by trigger: the exact values, which win. Leave it empty."),
+		resumeInput: ours("Set by resume: the run whose results are taken over. Leave it empty."),
 	}
 	for _, p := range params {
 		in := parameter{ParameterType: "STRING", Description: p.Help}
@@ -43,7 +45,7 @@ func rootParameters(params []flowdef.Parameter) map[string]parameter {
 
 // forwarded are the same inputs below the root, where all have a value.
 func forwarded(params []flowdef.Parameter) map[string]parameter {
-	out := map[string]parameter{exactInput: {ParameterType: "STRING"}}
+	out := map[string]parameter{exactInput: {ParameterType: "STRING"}, resumeInput: {ParameterType: "STRING"}}
 	for _, p := range params {
 		out[p.Name] = parameter{ParameterType: "STRING"}
 	}
@@ -52,7 +54,7 @@ func forwarded(params []flowdef.Parameter) map[string]parameter {
 
 // forward hands each of them on from the surrounding component.
 func forward(params []flowdef.Parameter) map[string]input {
-	out := map[string]input{exactInput: {ComponentInput: exactInput}}
+	out := map[string]input{exactInput: {ComponentInput: exactInput}, resumeInput: {ComponentInput: resumeInput}}
 	for _, p := range params {
 		out[p.Name] = input{ComponentInput: p.Name}
 	}

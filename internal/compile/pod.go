@@ -147,8 +147,8 @@ func pull(out *podConfig, r *flowdef.Resources) {
 }
 
 // stepPod carries the step's decorators.
-func (c *compiler) stepPod(s *flowdef.Step) (podConfig, error) {
-	r := &s.Resources
+func (c *compiler) stepPod(n *node) (podConfig, error) {
+	s, r := n.step, &n.step.Resources
 	out := c.basePod()
 	pull(&out, r)
 	maps.Copy(out.PodMetadata.Annotations, r.Annotations)
@@ -167,6 +167,10 @@ func (c *compiler) stepPod(s *flowdef.Step) (podConfig, error) {
 		{"METAFLOW_KUBERNETES_POD_NAMESPACE", "metadata.namespace"},
 		{"METAFLOW_KUBERNETES_SERVICE_ACCOUNT_NAME", "spec.serviceAccountName"},
 		{"METAFLOW_KUBERNETES_NODE_IP", "status.hostIP"},
+	}
+	if n.gang {
+		// Where the other members of the gang reach this one.
+		out.FieldPathAsEnv = append(out.FieldPathAsEnv, fieldPath{"MILLRACE_POD_IP", "status.podIP"})
 	}
 	if len(r.NodeSelector) > 0 {
 		out.NodeSelector = &nodeSelector{r.NodeSelector}

@@ -1,66 +1,97 @@
 package compile
 
 import (
+	"slices"
+
 	"github.com/millrace/millrace/internal/flowdef"
 )
 
 // node is one step as KFP sees it.
 type node struct {
 	step *flowdef.Step
-	// wide: the number of tasks is known only at run time; the step is a
-	// pool with a gate.
-	wide bool
-	// fan is the foreach that decides the width, nil when not wide.
-	fan *node
+	// decider is the step at whose end the number of tasks is known; nil when
+	// there is always one. A step that has a decider is a pool.
+	decider *node
+	// gated: the step's end is a gate's. Inside a foreach or a gang a worker
+	// that still waits for a node must delay nobody, and the lists of other
+	// steps cannot come out of a pool.
+	gated bool
+	// gang: the step's tasks talk to each other.
+	gang bool
 	// parents lead here; the step's task depends on what ends them.
 	parents []*node
-	// steers are the steps whose width this one decides.
-	steers []*node
+	// decides are the steps whose decider this one is.
+	decides []*node
 	// first: the step's executor gets the flow's parameters.
 	first bool
 }
 
-// shape derives widths from the graph. It is not limited to what refuse lets
-// through: foreaches may nest, branches may run side by side.
+// shape derives from the graph which steps are pools, and where their lists
+// come from. It knows every graph that Metaflow runs.
 func shape(d *flowdef.Definition, places []flowdef.Placement) []*node {
 	nodes := make([]*node, len(d.Steps))
 	for i := range d.Steps {
-		nodes[i] = &node{step: &d.Steps[i], first: i == 0}
+		nodes[i] = &node{step: &d.Steps[i], first: i == 0, gang: d.Steps[i].Parallel}
 	}
-	for i, place := range places {
+	for i, width := range d.Widths(places) {
 		n := nodes[i]
-		for _, parent := range place.Parents {
+		for _, parent := range places[i].Parents {
 			n.parents = append(n.parents, nodes[parent])
+			n.gang = n.gang || d.Steps[parent].Type == flowdef.SplitParallel
 		}
-		for _, f := range place.Frames {
-			if t := d.Steps[f.Split].Type; t == flowdef.SplitForeach || t == flowdef.SplitParallel {
-				n.fan = nodes[f.Split]
-			}
+		if width.Fixed() {
+			continue
 		}
-		if n.fan != nil {
-			n.wide = true
-			n.fan.steers = append(n.fan.steers, n)
-		}
+		n.decider = nodes[width.Decider()]
+		n.decider.decides = append(n.decider.decides, n)
+		n.gated = slices.ContainsFunc(places[i].Frames, func(f flowdef.Frame) bool {
+			return fansOut(d.Steps[f.Split].Type)
+		})
+	}
+	for _, n := range nodes {
+		n.gated = n.gated || n.pool() && len(n.decides) > 0
 	}
 	return nodes
 }
 
+// fansOut: any number of tasks follow a task of that type.
+func fansOut(t flowdef.StepType) bool {
+	return t == flowdef.SplitForeach || t == flowdef.SplitParallel
+}
+
+// pool tells a step of any number of tasks from one that always has one.
+func (n *node) pool() bool { return n.decider != nil }
+
 // end is the task that says the step is done, and that knows the lists the
 // step decides.
 func (n *node) end() string {
-	if n.wide {
+	if n.gated {
 		return gateTask(n.step.Name)
 	}
 	return stepTask(n.step.Name)
 }
 
-// lists are the output definitions of that task.
+// dependsOn names the tasks that end the step's parents, and the one its list
+// comes from: that may be a step further up, or another switch. A pool and its
+// gate depend on the same.
+func (n *node) dependsOn() []string {
+	var out []string
+	for _, p := range n.parents {
+		out = append(out, p.end())
+	}
+	if n.pool() && !slices.Contains(out, n.decider.end()) {
+		out = append(out, n.decider.end())
+	}
+	return out
+}
+
+// lists are the output definitions of the task that ends the step.
 func (n *node) lists() *definitions {
-	if len(n.steers) == 0 {
+	if len(n.decides) == 0 {
 		return nil
 	}
 	out := map[string]parameter{}
-	for _, s := range n.steers {
+	for _, s := range n.decides {
 		out[listOutput(s.step.Name)] = parameter{ParameterType: "LIST"}
 	}
 	return &definitions{out}

@@ -36,6 +36,8 @@ type Input struct {
 	Parameters map[string]string
 	// Exact is the millrace_parameters input, "" when absent.
 	Exact string
+	// Resume is the millrace_resume input, "" when the run resumes none.
+	Resume string
 	// Outputs maps each declared output parameter to its file.
 	Outputs map[string]string
 }
@@ -68,6 +70,7 @@ const (
 	workersInput = "millrace_workers"
 	statusInput  = "millrace_status"
 	exactInput   = "millrace_parameters"
+	resumeInput  = "millrace_resume"
 )
 
 var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
@@ -122,6 +125,8 @@ func (in *Input) take(name string, raw json.RawMessage) error {
 		return unmarshalStatus(raw, in.Status)
 	case exactInput:
 		return json.Unmarshal(raw, &in.Exact)
+	case resumeInput:
+		return json.Unmarshal(raw, &in.Resume)
 	case workersInput: // the whole list; this worker's own index is what counts
 	default:
 		if string(raw) == "null" {

@@ -7,6 +7,7 @@ const (
 	WorkersInput = workersInput
 	StatusInput  = statusInput
 	ExactInput   = exactInput
+	ResumeInput  = resumeInput
 
 	// DefaultMark as the text of a parameter means "not given": the value is
 	// the definition's default. KFP cannot hand a missing input through a

@@ -71,6 +71,8 @@ def check_component(pipeline, deployment, name, component):
         assert component.executor_label in deployment.executors, name
         return
     tasks = component.dag.tasks
+    check_order(name, tasks)
+    read = {}
     for key, task in tasks.items():
         assert ARGO_NAME.match(key), key
         callee = pipeline.components[task.component_ref.name]
@@ -89,6 +91,8 @@ def check_component(pipeline, deployment, name, component):
                 assert output.output_parameter_key in declared, where + " wants " + output.output_parameter_key
                 assert declared[output.output_parameter_key].parameter_type == inputs[given].parameter_type, where
                 assert not tasks[output.producer_task].HasField("parameter_iterator"), where + " reads from a pool"
+                assert output.producer_task in task.dependent_tasks, where + " may run before " + output.producer_task
+                read.setdefault(output.producer_task, set()).add(output.output_parameter_key)
         if task.HasField("parameter_iterator"):
             assert task.parameter_iterator.item_input in inputs, where
             assert task.parameter_iterator.items.input_parameter in task.inputs.parameters, where
@@ -98,6 +102,18 @@ def check_component(pipeline, deployment, name, component):
         if component is not pipeline.root or key != "flow":
             policy = task.retry_policy
             assert policy.backoff_max_duration.seconds >= 31536000, where + " would never be retried"
+    for key, task in tasks.items():
+        declared = set(pipeline.components[task.component_ref.name].output_definitions.parameters)
+        assert declared == read.get(key, set()), "%s/%s declares %s" % (name, key, declared)
+
+
+def check_order(name, tasks):
+    """No task waits, through others, for itself."""
+    done = set()
+    while len(done) < len(tasks):
+        ready = {key for key, task in tasks.items() if key not in done and done.issuperset(task.dependent_tasks)}
+        assert ready, "%s: %s wait for each other" % (name, sorted(set(tasks) - done))
+        done |= ready
 
 
 if __name__ == "__main__":
