@@ -131,6 +131,8 @@ type Opening struct {
 	Definition       []byte
 	DefinitionSHA256 string
 	Parameters       *string
+	// Resume comes with the parameters of a run that goes on from another.
+	Resume *schedule.Resume
 }
 
 // Open makes the run known or compares it with what is known. When the
@@ -147,7 +149,9 @@ func (d *Dispatcher) Open(ctx context.Context, o Opening) error {
 		return err
 	}
 	req := newRequest(ctx, o.RunID)
-	req.event = schedule.RunOpened{RunID: o.RunID, Definition: def, DefinitionSHA256: o.DefinitionSHA256, Parameters: o.Parameters}
+	req.event = schedule.RunOpened{
+		RunID: o.RunID, Definition: def, DefinitionSHA256: o.DefinitionSHA256, Parameters: o.Parameters, Resume: o.Resume,
+	}
 	_, err = d.submit(req)
 	return err
 }

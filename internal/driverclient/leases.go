@@ -16,6 +16,9 @@ type Join struct {
 	PodUID      string
 	PodName     string
 	TraceID     string
+	// Address is where others reach this pod, "host:port"; from the workers of
+	// a gang's pool.
+	Address string
 }
 
 // Joined is the driver's answer to a Join.
@@ -30,7 +33,7 @@ type Joined struct {
 func (c *Client) JoinPool(ctx context.Context, j Join) (Joined, error) {
 	out, err := call(ctx, "JoinPool "+j.Pool, c.leases.JoinPool, &millracev1.JoinPoolRequest{
 		Hello: c.hello(), RunId: c.run(), Pool: j.Pool, Worker: int32(j.Worker), IncarnationId: j.Incarnation,
-		RetryIndex: int32(j.RetryIndex), PodUid: j.PodUID, PodName: j.PodName, TraceId: j.TraceID,
+		RetryIndex: int32(j.RetryIndex), PodUid: j.PodUID, PodName: j.PodName, TraceId: j.TraceID, Address: j.Address,
 	}, c.inRun())
 	if err != nil {
 		return Joined{}, err
@@ -62,6 +65,8 @@ func (c *Client) AcquireLease(ctx context.Context, incarnation string, slot int,
 		return Answer{Drained: true, Lists: lists(a.Drained)}, nil
 	case *millracev1.AcquireLeaseResponse_Ended:
 		return Answer{Ended: ended(a.Ended)}, nil
+	case *millracev1.AcquireLeaseResponse_GiveWay:
+		return Answer{GiveWay: or(a.GiveWay, "the driver gives no reason")}, nil
 	case *millracev1.AcquireLeaseResponse_Wait:
 		return Answer{Wait: a.Wait.AsDuration()}, nil
 	}
@@ -115,10 +120,13 @@ func task(slot int, t *millracev1.Task) *Task {
 	out := &Task{
 		Slot: slot, Token: t.GetToken(), Ref: TaskRef{Step: t.GetTask().GetStep(), TaskID: t.GetTask().GetTaskId()},
 		Parameters: t.GetKind() == millracev1.TaskKind_TASK_KIND_PARAMETERS, ParametersJSON: t.GetParameters(),
-		SplitIndex: t.SplitIndex, IndexPath: t.GetIndexPath(),
+		SplitIndex: t.SplitIndex, IndexPath: t.GetIndexPath(), CloneFrom: t.GetCloneFrom(),
 	}
 	if t.AdoptAttempt != nil {
 		out.AdoptAttempt = new(int(t.GetAdoptAttempt()))
+	}
+	if g := t.GetGang(); g != nil {
+		out.Gang = &Gang{Size: int(g.GetSize()), Rank: int(g.GetRank()), MainAddress: g.GetMainAddress(), Members: g.GetMembers()}
 	}
 	for _, in := range t.GetInputs().GetList().GetTasks() {
 		out.Inputs.List = append(out.Inputs.List, TaskRef{Step: in.GetStep(), TaskID: in.GetTaskId()})

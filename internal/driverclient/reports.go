@@ -32,7 +32,7 @@ type Reported struct {
 func (c *Client) ReportTask(ctx context.Context, incarnation string, t *Task, o Outcome) (Reported, error) {
 	in := &millracev1.ReportTaskRequest{
 		RunId: c.run(), IncarnationId: incarnation, Slot: int32(t.Slot), Task: t.Ref.proto(), Token: t.Token,
-		Attempt: int32(o.Attempt), Adopted: o.Adopted,
+		Attempt: int32(o.Attempt), Adopted: o.Adopted, Cloned: o.Cloned,
 	}
 	if o.Succeeded != nil {
 		in.Outcome = &millracev1.ReportTaskRequest_Succeeded{Succeeded: &millracev1.Transition{
@@ -46,7 +46,7 @@ func (c *Client) ReportTask(ctx context.Context, incarnation string, t *Task, o 
 }
 
 func failure(f *Failure) *millracev1.Failure {
-	out := &millracev1.Failure{Reason: f.Reason}
+	out := &millracev1.Failure{Reason: f.Reason, OutOfMemory: f.OutOfMemory}
 	switch f.Class {
 	case User:
 		out.Class = millracev1.FailureClass_FAILURE_CLASS_USER

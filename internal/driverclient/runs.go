@@ -17,6 +17,19 @@ type OpenRun struct {
 	// Parameters is the JSON object of exact values; nil from all but the
 	// first pool.
 	Parameters *string
+	// Resume comes with the parameters of a run that goes on from another.
+	Resume *Resume
+}
+
+// Resume names the run whose finished tasks are taken over. Step, when not
+// empty, runs again, and all that follows from it.
+type Resume struct{ OriginRun, Step string }
+
+func (r *Resume) proto() *millracev1.Resume {
+	if r == nil {
+		return nil
+	}
+	return &millracev1.Resume{OriginRun: r.OriginRun, Step: r.Step}
 }
 
 // OpenRun makes the run known and keeps the session token for the calls that
@@ -24,7 +37,7 @@ type OpenRun struct {
 func (c *Client) OpenRun(ctx context.Context, run OpenRun) error {
 	out, err := call(ctx, "OpenRun "+run.RunID, c.runs.OpenRun, &millracev1.OpenRunRequest{
 		Hello: c.hello(), RunId: run.RunID, Definition: run.Definition, DefinitionSha256: run.DefinitionSHA256,
-		DefinitionUrl: run.DefinitionURL, Parameters: run.Parameters,
+		DefinitionUrl: run.DefinitionURL, Parameters: run.Parameters, Resume: run.Resume.proto(),
 	}, c.service())
 	if err != nil {
 		return err

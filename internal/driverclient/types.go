@@ -22,6 +22,21 @@ type Task struct {
 	IndexPath      []int64
 	// AdoptAttempt is a started attempt whose outcome the driver never heard.
 	AdoptAttempt *int
+	// Gang is set for a member of a gang.
+	Gang *Gang
+	// CloneFrom is the run whose task of the same step and id may be taken over
+	// instead of running this one; empty for none.
+	CloneFrom string
+}
+
+// Gang is a task's place among those that run together.
+type Gang struct {
+	// Size is num_parallel; Rank counts from 0, the control task.
+	Size, Rank int
+	// MainAddress is the address that rank 0 joined with.
+	MainAddress string
+	// Members are the task ids by rank.
+	Members []string
 }
 
 // Inputs are the input tasks in order: a list, or for a foreach join ranges.
@@ -70,7 +85,7 @@ type Ended struct {
 }
 
 // Answer is what the driver says to a worker or a gate; exactly one of Task,
-// Leave, Drained, Ended is set, or none: then ask again after Wait.
+// Leave, Drained, Ended, GiveWay is set, or none: then ask again after Wait.
 type Answer struct {
 	Task    *Task
 	Wait    time.Duration
@@ -80,6 +95,8 @@ type Answer struct {
 	// steps steer.
 	Lists []WorkerList
 	Ended *Ended
+	// GiveWay says why this worker makes room: its gang could not form.
+	GiveWay string
 }
 
 // Class says whose budget a failure consumes.
@@ -99,6 +116,8 @@ type Failure struct {
 	Reason string
 	// ExitCode is the child's, or 128 + signal; nil when none was started.
 	ExitCode *int
+	// OutOfMemory: the kernel ended the child for its memory.
+	OutOfMemory bool
 }
 
 // Transition is what a successful task decided.
@@ -115,4 +134,6 @@ type Outcome struct {
 	Failed    *Failure
 	// Adopted: read from the store, not seen.
 	Adopted bool
+	// Cloned: taken over from the run that CloneFrom named.
+	Cloned bool
 }

@@ -36,8 +36,9 @@ type Input struct {
 	Parameters map[string]string
 	// Exact is the millrace_parameters input, "" when absent.
 	Exact string
-	// Resume is the millrace_resume input, "" when the run resumes none.
-	Resume string
+	// Resume is the millrace_resume input; nil unless the run goes on from
+	// another.
+	Resume *Resume
 	// Outputs maps each declared output parameter to its file.
 	Outputs map[string]string
 }
@@ -126,7 +127,9 @@ func (in *Input) take(name string, raw json.RawMessage) error {
 	case exactInput:
 		return json.Unmarshal(raw, &in.Exact)
 	case resumeInput:
-		return json.Unmarshal(raw, &in.Resume)
+		var err error
+		in.Resume, err = unmarshalResume(raw)
+		return err
 	case workersInput: // the whole list; this worker's own index is what counts
 	default:
 		if string(raw) == "null" {

@@ -49,6 +49,46 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
+func TestParseResume(t *testing.T) {
+	pack := func(text string) string {
+		return `"` + base64.URLEncoding.EncodeToString([]byte(text)) + `"`
+	}
+	for name, row := range map[string]struct {
+		raw  string
+		want *Resume
+		err  string
+	}{
+		"run":             {pack(`{"origin_run":"kfp-1"}`), &Resume{OriginRun: "kfp-1"}, ""},
+		"run and step":    {pack(`{"origin_run":"kfp-1","step":"train"}`), &Resume{"kfp-1", "train"}, ""},
+		"without pads":    {`"` + Resume{"kfp-1", "a"}.String() + `"`, &Resume{"kfp-1", "a"}, ""},
+		"empty":           {`""`, nil, ""},
+		"null":            {`null`, nil, ""},
+		"not given":       {`"` + DefaultMark + `"`, nil, ""},
+		"no text":         {`7`, nil, "string"},
+		"no base64":       {`"!!"`, nil, "base64url"},
+		"no object":       {pack(`[]`), nil, "JSON object"},
+		"no run":          {pack(`{"step":"train"}`), nil, "origin_run: missing"},
+		"run with a path": {pack(`{"origin_run":"a/../b"}`), nil, "origin_run"},
+		"run of digits":   {pack(`{"origin_run":"17"}`), nil, "origin_run"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Parse(`{"inputs":{"parameterValues":{"millrace_run":"` + runUUID + `","millrace_resume":` + row.raw + `}}}`)
+			if row.err != "" {
+				if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "millrace_resume: ") || !strings.Contains(err.Error(), row.err) {
+					t.Errorf("got %v, want ErrInvalid naming millrace_resume and %q", err, row.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(row.want, got.Resume); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for name, row := range map[string]struct{ doc, names string }{
 		"not JSON":            {`{`, ""},
@@ -133,6 +173,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(`{"inputs":{"parameterValues":{"millrace_run":"` + runUUID + `","millrace_parameters":"eyJhIjoxfQ"}}}`)
 	f.Add(`{"inputs":{"parameterValues":{"millrace_status":"{}"}}}`)
 	f.Add(`{{$}}`)
+	f.Add(`{"inputs":{"parameterValues":{"millrace_run":"` + runUUID + `","millrace_resume":"` + Resume{"kfp-1", "a"}.String() + `"}}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		in, err := Parse(text)
 		if err != nil {
@@ -140,6 +181,12 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("untyped error %v", err)
 			}
 			return
+		}
+		if r := in.Resume; r != nil {
+			again, err := unmarshalResume(json.RawMessage(`"` + r.String() + `"`))
+			if err != nil || r.OriginRun == "" || *again != *r {
+				t.Errorf("%+v comes back as %+v, %v", r, again, err)
+			}
 		}
 		if _, err := in.ParametersJSON([]flowdef.Parameter{{Name: "a", Type: "json"}}); err != nil && !errors.Is(err, ErrInvalid) {
 			t.Errorf("untyped error %v", err)

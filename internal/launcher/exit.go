@@ -11,8 +11,8 @@ import (
 //
 //	0    drained, sent away, or the run is over by another worker's doing
 //	1    this worker recorded the run's final failure, now or before its restart;
-//	     a gate or verify of a run that failed; or trouble of the launcher's own,
-//	     after which KFP starts the pod again
+//	     a gate or verify of a run that failed; a gang that could not form, or
+//	     trouble of the launcher's own, after which KFP starts the pod again
 //	143  SIGTERM or SIGINT: the pod is being deleted
 const (
 	exitDone     = 0
@@ -23,6 +23,8 @@ const (
 var (
 	// errRunFailed: this worker, gate or verify shows the run's failure to KFP.
 	errRunFailed = errors.New("the run has failed")
+	// errGiveWay: this worker makes room for others.
+	errGiveWay = errors.New("the gang did not form")
 	// errSignaled: the pod is being deleted.
 	errSignaled = errors.New("ended by a signal")
 )

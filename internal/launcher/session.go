@@ -74,6 +74,9 @@ func (s *session) open(ctx context.Context) error {
 		RunID: runID(s.input), DefinitionSHA256: s.options.definitionSHA256, DefinitionURL: s.options.definitionURL,
 		Parameters: s.parameters,
 	}
+	if r := s.input.Resume; r != nil && s.parameters != nil {
+		request.Resume = &driverclient.Resume{OriginRun: r.OriginRun, Step: r.Step}
+	}
 	call := func(ctx context.Context) error { return s.driver.OpenRun(ctx, request) }
 	err := s.patience().call(ctx, call)
 	if errors.Is(err, driverclient.ErrUnknown) {

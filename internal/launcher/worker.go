@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -106,11 +107,27 @@ func (w *worker) tasks(ctx context.Context) error {
 		case answer.Ended != nil:
 			w.logger.Info("the run is over", "state", answer.Ended.State, "reason", answer.Ended.Reason)
 			return writeOutputs(w.input.Outputs, nil)
+		case answer.GiveWay != "":
+			return w.giveWay(ctx, answer.GiveWay)
 		}
 		if err := sleep(ctx, min(answer.Wait, longestWait)); err != nil {
 			return err
 		}
 	}
+}
+
+// largestJitter spreads the workers that make room at once.
+const largestJitter = 2 * time.Second
+
+// giveWay ends this worker so that KFP starts it again later: its gang could
+// not form, and what the pod holds may be what another gang lacks.
+func (w *worker) giveWay(ctx context.Context, reason string) error {
+	w.logger.Warn("making room; Kubeflow Pipelines starts this worker again", "reason", reason)
+	w.leave(ctx)
+	if err := sleep(ctx, rand.N(largestJitter)); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s", errGiveWay, reason)
 }
 
 // lease runs one task. What is wrong with it alone is no error of the worker.

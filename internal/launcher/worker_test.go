@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/internal/driverclient"
+	"github.com/millrace/millrace/internal/executorinput"
 	"github.com/millrace/millrace/internal/flowdef"
 	"github.com/millrace/millrace/internal/lease"
 )
@@ -21,6 +22,7 @@ var (
 	wait       = driverclient.Answer{Wait: time.Second}
 	ended      = driverclient.Answer{Ended: &driverclient.Ended{State: driverclient.RunFailed, Reason: "elsewhere"}}
 	endedHere  = driverclient.Answer{Ended: &driverclient.Ended{State: driverclient.RunFailed, Reason: "here", ExitFailed: true}}
+	giveWay    = driverclient.Answer{GiveWay: "3 of 4 workers are there"}
 	noDriver   = refused(driverclient.ErrUnavailable)
 	noSuchRun  = refused(driverclient.ErrUnknown)
 	leaseLost  = lease.ErrLost
@@ -61,6 +63,10 @@ func TestWorker(t *testing.T) {
 		"restarted after the final failure": {
 			script: map[string][]any{"join": {driverclient.Joined{ExitFailed: true, Reason: "attempt 3"}}},
 			calls:  []string{"open", "join"}, exit: 1,
+		},
+		"the gang did not form": {
+			script: map[string][]any{"acquire": {wait, giveWay}},
+			calls:  []string{"open", "join", "acquire", "acquire", "leave"}, exit: 1,
 		},
 		"final failure": {
 			script: map[string][]any{"acquire": {aTask}}, runs: []any{failedHere},
@@ -134,9 +140,17 @@ func TestWorkerIsTold(t *testing.T) {
 
 func TestParametersComeFromTheFirstPoolAlone(t *testing.T) {
 	s, f := newSession(t, map[string][]any{"open": {noSuchRun, struct{}{}}}, nil)
+	s.input.Resume = &executorinput.Resume{OriginRun: "kfp-0", Step: "train"}
+	if err := s.open(t.Context()); err != nil || f.opened[1].Resume != nil {
+		t.Fatalf("opened with %+v, %v", f.opened, err)
+	}
 	s.parameters = new(`{"a":1}`)
+	f.opened, f.script["open"] = nil, []any{noSuchRun, struct{}{}}
 	if err := s.open(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if want := (&driverclient.Resume{OriginRun: "kfp-0", Step: "train"}); *f.opened[0].Resume != *want || *f.opened[1].Resume != *want {
+		t.Errorf("opened with %+v", f.opened)
 	}
 	if f.opened[0].Definition != nil || string(f.opened[1].Definition) != "{}" || *f.opened[1].Parameters != `{"a":1}` || f.opened[0].RunID != "kfp-1" {
 		t.Errorf("opened with %+v", f.opened)

@@ -55,7 +55,7 @@ func classProto(c schedule.Class) millracev1.FailureClass {
 }
 
 func failureOf(f *millracev1.Failure) *schedule.Failure {
-	out := &schedule.Failure{Class: classOf(f.GetClass()), Reason: f.GetReason()}
+	out := &schedule.Failure{Class: classOf(f.GetClass()), Reason: f.GetReason(), OutOfMemory: f.GetOutOfMemory()}
 	if f.ExitCode != nil {
 		out.ExitCode = new(int(f.GetExitCode()))
 	}
@@ -66,7 +66,7 @@ func failureProto(f *schedule.Failure) *millracev1.Failure {
 	if f == nil {
 		return nil
 	}
-	out := &millracev1.Failure{Class: classProto(f.Class), Reason: f.Reason}
+	out := &millracev1.Failure{Class: classProto(f.Class), Reason: f.Reason, OutOfMemory: f.OutOfMemory}
 	if f.ExitCode != nil {
 		out.ExitCode = new(int32(*f.ExitCode))
 	}
@@ -81,6 +81,14 @@ func transitionProto(t *schedule.Transition) *millracev1.Transition {
 	return &millracev1.Transition{Next: t.Next, NumSplits: t.NumSplits, GangSize: t.GangSize}
 }
 
+// resumeOf is nil when the run does not go on from another.
+func resumeOf(r *millracev1.Resume) *schedule.Resume {
+	if r == nil {
+		return nil
+	}
+	return &schedule.Resume{OriginRun: r.GetOriginRun(), Step: r.GetStep()}
+}
+
 func taskRef(id schedule.TaskID) *millracev1.TaskRef {
 	return &millracev1.TaskRef{Step: id.Step, TaskId: id.Task}
 }
@@ -88,13 +96,16 @@ func taskRef(id schedule.TaskID) *millracev1.TaskRef {
 func taskProto(g schedule.Grant) *millracev1.Task {
 	out := &millracev1.Task{
 		Token: g.Token, Task: taskRef(g.Task), Kind: millracev1.TaskKind_TASK_KIND_STEP, Inputs: inputsProto(g.Inputs),
-		SplitIndex: g.SplitIndex, IndexPath: g.IndexPath,
+		SplitIndex: g.SplitIndex, IndexPath: g.IndexPath, CloneFrom: g.CloneFrom,
 	}
 	if g.Parameters {
 		out.Kind, out.Parameters = millracev1.TaskKind_TASK_KIND_PARAMETERS, g.ParametersJSON
 	}
 	if g.AdoptAttempt != nil {
 		out.AdoptAttempt = new(int32(*g.AdoptAttempt))
+	}
+	if gang := g.Gang; gang != nil {
+		out.Gang = &millracev1.Gang{Size: int32(gang.Size), Rank: int32(gang.Rank), MainAddress: gang.MainAddress, Members: gang.Members}
 	}
 	return out
 }

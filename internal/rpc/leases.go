@@ -31,12 +31,13 @@ func (s *leases) JoinPool(ctx context.Context, in *millracev1.JoinPoolRequest) (
 	c.line("pod_uid", in.GetPodUid(), maxName)
 	c.line("pod_name", in.GetPodName(), maxName)
 	c.line("trace_id", in.GetTraceId(), maxName)
+	c.address("address", in.GetAddress())
 	if c.err != nil {
 		return nil, c.err
 	}
 	answer, err := s.do(ctx, in.GetRunId(), schedule.Joined{
 		Pool: in.GetPool(), Worker: int(in.GetWorker()), Incarnation: in.GetIncarnationId(), RetryIndex: int(in.GetRetryIndex()),
-		PodUID: in.GetPodUid(), PodName: in.GetPodName(),
+		PodUID: in.GetPodUid(), PodName: in.GetPodName(), Address: in.GetAddress(),
 	}, failpoint.DriverReplyJoin)
 	if err != nil {
 		return nil, err
@@ -88,6 +89,8 @@ func (s *leases) AcquireLease(ctx context.Context, in *millracev1.AcquireLeaseRe
 		out.Answer = &millracev1.AcquireLeaseResponse_Drained{Drained: drainedProto(a)}
 	case schedule.Ended:
 		out.Answer = &millracev1.AcquireLeaseResponse_Ended{Ended: endedProto(a)}
+	case schedule.GiveWay:
+		out.Answer = &millracev1.AcquireLeaseResponse_GiveWay{GiveWay: a.Reason}
 	default:
 		return nil, unexpected(answer)
 	}

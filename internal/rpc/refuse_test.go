@@ -59,6 +59,13 @@ func TestReportFields(t *testing.T) {
 		{"task.task_id", func(r *R) { r.Task.TaskId = "7" }},
 		{"token", func(r *R) { r.Token = 0 }},
 		{"attempt", func(r *R) { r.Attempt = -1 }},
+		{"", func(r *R) { r.Cloned = true }},
+		{"cloned", func(r *R) { r.Cloned, r.Adopted = true, true }},
+		{"cloned", func(r *R) {
+			r.Cloned = true
+			failed(&millracev1.Failure{Class: 1, Reason: "boom"})(r)
+		}},
+		{"", failed(&millracev1.Failure{Class: 1, Reason: "killed", OutOfMemory: true})},
 		{"outcome", func(r *R) { r.Outcome = nil }},
 		{"succeeded.next[1]", succeeded(&millracev1.Transition{Next: []string{"a", ""}})},
 		{"succeeded.next", succeeded(&millracev1.Transition{Next: make([]string, 1001)})},
@@ -90,6 +97,10 @@ func TestRequestFields(t *testing.T) {
 	definition, sum := document(t, scheduletest.Flow("only end"))
 	wrong, wrongSum := document(t, scheduletest.Flow("a linear nowhere", "b end"))
 	open := func(in *millracev1.OpenRunRequest) error { _, err := runs.OpenRun(service, in); return err }
+	resumed := func(r *millracev1.Resume, parameters *string) error {
+		return open(&millracev1.OpenRunRequest{Hello: hello, RunId: "kfp-2", DefinitionSha256: sum, Parameters: parameters, Resume: r})
+	}
+	given := new(`{"alpha": 0.5}`)
 	joined := func(in *millracev1.JoinPoolRequest) error { _, err := leases.JoinPool(session, in); return err }
 	asked := func(in *millracev1.AcquireLeaseRequest) error { _, err := leases.AcquireLease(session, in); return err }
 	for _, tt := range []struct {
@@ -114,6 +125,11 @@ func TestRequestFields(t *testing.T) {
 		{"unknown pool", joined(&millracev1.JoinPoolRequest{Hello: hello, RunId: "kfp-1", IncarnationId: "w0", Pool: "other"}), codes.NotFound, "other"},
 		{"negative worker", joined(&millracev1.JoinPoolRequest{Hello: hello, RunId: "kfp-1", IncarnationId: "w0", Pool: "only", Worker: -1}), codes.InvalidArgument, "worker"},
 		{"long pod name", joined(&millracev1.JoinPoolRequest{Hello: hello, RunId: "kfp-1", IncarnationId: "w0", Pool: "only", PodName: long}), codes.InvalidArgument, "pod_name"},
+		{"address without a port", joined(&millracev1.JoinPoolRequest{Hello: hello, RunId: "kfp-1", IncarnationId: "w0", Pool: "only", Address: "10.0.0.7"}), codes.InvalidArgument, "address"},
+		{"resume without parameters", resumed(&millracev1.Resume{OriginRun: "kfp-1"}, nil), codes.InvalidArgument, "resume"},
+		{"resume of no run", resumed(&millracev1.Resume{OriginRun: "7"}, given), codes.InvalidArgument, "resume.origin_run"},
+		{"resume of itself", resumed(&millracev1.Resume{OriginRun: "kfp-2"}, given), codes.InvalidArgument, "resume.origin_run"},
+		{"resume at no step", resumed(&millracev1.Resume{OriginRun: "kfp-1", Step: "a/b"}, given), codes.InvalidArgument, "resume.step"},
 		{"prefer is no path", asked(&millracev1.AcquireLeaseRequest{RunId: "kfp-1", IncarnationId: "w0", Prefer: "3-"}), codes.InvalidArgument, "prefer"},
 		{"not joined", asked(&millracev1.AcquireLeaseRequest{RunId: "kfp-1", IncarnationId: "w9"}), codes.NotFound, "w9"},
 	} {

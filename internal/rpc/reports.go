@@ -65,17 +65,19 @@ func (s *reports) ReportTask(ctx context.Context, in *millracev1.ReportTaskReque
 func reported(in *millracev1.ReportTaskRequest) (schedule.Reported, error) {
 	event := schedule.Reported{
 		Incarnation: in.GetIncarnationId(), Slot: int(in.GetSlot()), Task: taskID(in.GetTask()), Token: in.GetToken(),
-		Attempt: int(in.GetAttempt()), Adopted: in.GetAdopted(),
+		Attempt: int(in.GetAttempt()), Adopted: in.GetAdopted(), Cloned: in.GetCloned(),
 	}
 	var c checks
 	c.held(in)
 	c.index("attempt", in.GetAttempt())
+	c.ok(!in.GetCloned() || !in.GetAdopted(), "cloned", "an outcome is cloned or adopted, not both")
 	switch o := in.GetOutcome().(type) {
 	case *millracev1.ReportTaskRequest_Succeeded:
 		c.transition(o.Succeeded)
 		event.Succeeded = transitionOf(o.Succeeded)
 	case *millracev1.ReportTaskRequest_Failed:
 		c.failure(o.Failed)
+		c.ok(!in.GetCloned(), "cloned", "only a success is taken over from another run")
 		event.Failed = failureOf(o.Failed)
 	default:
 		c.ok(false, "outcome", "missing: one of succeeded and failed must be set")

@@ -34,7 +34,9 @@ func (s *runs) OpenRun(ctx context.Context, in *millracev1.OpenRunRequest) (*mil
 	if err := checkOpening(in); err != nil {
 		return nil, err
 	}
-	opening := dispatch.Opening{RunID: in.GetRunId(), DefinitionSHA256: in.GetDefinitionSha256(), Parameters: in.Parameters}
+	opening := dispatch.Opening{
+		RunID: in.GetRunId(), DefinitionSHA256: in.GetDefinitionSha256(), Parameters: in.Parameters, Resume: resumeOf(in.GetResume()),
+	}
 	if len(in.GetDefinition()) > 0 {
 		opening.Definition = in.GetDefinition()
 	}
@@ -55,6 +57,7 @@ func checkOpening(in *millracev1.OpenRunRequest) error {
 	c.matches(digestPattern, "definition_sha256", in.GetDefinitionSha256(), "64 lower-case hex digits")
 	c.line("definition_url", in.GetDefinitionUrl(), 4096)
 	c.ok(len(in.GetParameters()) <= maxParameters, "parameters", "%d bytes long, more than %d", len(in.GetParameters()), maxParameters)
+	c.resume(in)
 	definition := in.GetDefinition()
 	c.ok(len(definition) <= flowdef.MaxBytes, "definition", "%d bytes long, more than %d", len(definition), flowdef.MaxBytes)
 	if c.err != nil || len(definition) == 0 {

@@ -3,7 +3,9 @@ package rpc
 import (
 	"fmt"
 	"math"
+	"net"
 	"regexp"
+	"strconv"
 	"unicode"
 
 	millracev1 "github.com/millrace/millrace/internal/gen/millrace/v1"
@@ -25,6 +27,7 @@ var (
 	idPattern     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,254}$`)
 	tokenPattern  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
 	preferPattern = regexp.MustCompile(`^[0-9]{1,18}(-[0-9]{1,18}){0,12}$`)
+	hostPattern   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9.]+)?$`)
 	digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
@@ -73,6 +76,33 @@ func (c *checks) line(name, value string, most int) {
 
 func (c *checks) text(name, value string) {
 	c.ok(len(value) <= maxText, name, "%d bytes long, more than %d", len(value), maxText)
+}
+
+// address is host:port as others reach a pod, or empty. It becomes a task's
+// environment variable.
+func (c *checks) address(name, value string) {
+	if value == "" {
+		return
+	}
+	c.line(name, value, maxName)
+	host, port, err := net.SplitHostPort(value)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	c.ok(err == nil && bad == nil && n > 0 && hostPattern.MatchString(host), name, "%q is not host:port", short(value))
+}
+
+// resume names a run and a step; whether the flow has the step is the core's
+// to say.
+func (c *checks) resume(in *millracev1.OpenRunRequest) {
+	r := in.GetResume()
+	if r == nil {
+		return
+	}
+	c.ok(in.Parameters != nil, "resume", "is given with the parameters alone")
+	c.matches(idPattern, "resume.origin_run", r.GetOriginRun(), "a run id: a letter, then up to 254 letters, digits, '.', '_' or '-'")
+	c.ok(r.GetOriginRun() != in.GetRunId(), "resume.origin_run", "a run does not go on from itself")
+	if r.GetStep() != "" {
+		c.identifier("resume.step", r.GetStep())
+	}
 }
 
 func (c *checks) index(name string, value int32) {
