@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import subprocess
+import threading
 from typing import Any
 
 from .paths import CLIENT_PYTHON, PYTHON
@@ -25,9 +26,36 @@ def python(code: str, environment: dict[str, str], *args: str, cwd: pathlib.Path
 
 
 def dump(pathspec: str, environment: dict[str, str], cwd: pathlib.Path) -> dict[str, Any]:
-    done = subprocess.run([str(CLIENT_PYTHON), str(HERE / "client_dump.py"), pathspec], env=environment, cwd=cwd, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"the stock client could not read {pathspec}:\n{done.stderr}"
-    return json.loads(done.stdout)
+    with Reader(environment, cwd) as reader:
+        return reader.read(pathspec)
+
+
+class Reader:
+    """A process of the client that reads one run after the other."""
+
+    def __init__(self, environment: dict[str, str], cwd: pathlib.Path):
+        self.lock = threading.Lock()
+        self.process = subprocess.Popen([str(CLIENT_PYTHON), str(HERE / "client_dump.py")], env=environment, cwd=cwd, text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def read(self, pathspec: str) -> dict[str, Any]:
+        with self.lock:
+            self.process.stdin.write(pathspec + "\n")
+            self.process.stdin.flush()
+            answer = json.loads(self.process.stdout.readline() or '{"error": "the client\'s process has ended"}')
+        assert "error" not in answer, f"the stock client could not read {pathspec}:\n{answer['error']}"
+        return answer
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
 
 
 def read(run: Run) -> dict[str, Any]:
@@ -54,7 +82,7 @@ def plain_run(script: pathlib.Path, folder: pathlib.Path, stack: Stack, *args: s
 def normal(run: dict[str, Any]) -> dict[str, Any]:
     """A run without what differs by workspace: ids, and the flow file's path
     in _graph_info. Tasks are named by their place in the graph."""
-    place = {f"{step}/{t['id']}": f"{step}[{t['path']}]" for step, tasks in run["steps"].items() for t in tasks}
+    place = {f"{step}/{t['id']}": place_of(step, t) for step, tasks in run["steps"].items() for t in tasks}
     steps = {}
     for step, tasks in run["steps"].items():
         steps[step] = {place[f"{step}/{t['id']}"]: {
@@ -62,16 +90,36 @@ def normal(run: dict[str, Any]) -> dict[str, Any]:
             "artifacts": {n: a["value"] for n, a in t["artifacts"].items()},
             "shas": {n: a["sha"] for n, a in t["artifacts"].items() if n not in ("_graph_info", "_exception")},
             "finished": t["finished"], "successful": t["successful"], "exception": t["exception"], "attempt": t["attempt"],
-            "parents": sorted(place[p] for p in t["parents"]),
+            "parents": sorted({place[p] for p in t["parents"]}),
             "logs": [{stream: lines(log[stream]) for stream in log} for log in t["logs"]],
             "tags": t["tags"],
-        } for t in tasks}
+        } for t in in_order(tasks)}
+        assert len(steps[step]) == len({goes_on_as(t["id"]) for t in tasks}), f"two tasks of {step} at one place: {sorted(place)}"
     return {
         "finished": run["finished"], "successful": run["successful"], "tags": run["tags"],
         "end": place[run["end"]] if run["end"] else None,
         "system_tags": [t for t in run["system_tags"] if not t.startswith(ORCHESTRATOR_TAGS)],
         "steps": steps,
     }
+
+
+def place_of(step: str, task: dict[str, Any]) -> str:
+    """A task's place, which is the same in every run: step[index in each foreach around it], and (iteration) in a loop."""
+    place = f"{step}[{','.join(map(str, task['indices']))}]"
+    return f"{place}({','.join(map(str, task['iterations']))})" if task["iterations"] else place
+
+
+CONTINUATION = re.compile(r"-i(\d+)$")
+
+
+def goes_on_as(task: str) -> str:
+    """A task whose attempt numbers were used up goes on under its id with -i1, -i2, ..."""
+    return CONTINUATION.sub("", task)
+
+
+def in_order(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last continuation of a task comes last: what it says counts."""
+    return sorted(tasks, key=lambda t: int(m[1]) if (m := CONTINUATION.search(t["id"])) else 0)
 
 
 def stack_list(value: str | list[str] | None) -> list[str] | None:

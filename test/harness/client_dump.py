@@ -1,11 +1,13 @@
-"""Prints all that the stock client knows of a run, as JSON.
+"""Prints all that the stock client knows of runs, as JSON.
 
-Runs in a virtualenv that has Metaflow and nothing of ours:
-    client_dump.py Flow/run
+Runs in a virtualenv that has Metaflow and nothing of ours. Each line of the
+standard input names a run, Flow/run, and is answered by one line: the run, or
+{"error": text}.
 """
 
 import json
 import sys
+import traceback
 
 from metaflow import Run, metaflow_version, namespace
 from metaflow.tuple_util import ForeachFrame  # pickled as __main__.ForeachFrame
@@ -48,6 +50,16 @@ def parents(t):
     return sorted(p.path_components[2] + "/" + p.path_components[3] for p in t.parent_tasks)
 
 
+def where(t, path):
+    """The task's place: its index in each foreach around it, and of which iteration of a loop it is.
+
+    An attempt that left no artifacts has the indices by its metadata, as step:index,...
+    """
+    if "_foreach_stack" not in t or "_iteration_stack" not in t:
+        return {"indices": [int(part.rpartition(":")[2]) for part in path.split(",") if part], "iterations": []}
+    return {"indices": [frame.index for frame in t["_foreach_stack"].data], "iterations": t["_iteration_stack"].data}
+
+
 def task(t):
     metadata = {}
     for row in sorted(t.metadata, key=lambda row: row.created_at):
@@ -56,6 +68,7 @@ def task(t):
     return {
         "id": t.id,
         "path": metadata.get("foreach-execution-path", ""),
+        **where(t, metadata.get("foreach-execution-path", "")),
         "stack": metadata.get("foreach-stack"),
         "metadata": sorted({row.name for row in t.metadata}),
         "artifacts": artifacts(t),
@@ -69,19 +82,28 @@ def task(t):
     }
 
 
+def run(pathspec):
+    r = Run(pathspec)
+    return {
+        "client": metaflow_version.get_version(),
+        "id": r.id,
+        "finished": r.finished,
+        "successful": r.successful,
+        "tags": sorted(r.user_tags),
+        "system_tags": sorted(r.system_tags),
+        "end": None if r.end_task is None else r.end_task.pathspec.split("/", 2)[2],
+        "steps": {s.id: [task(t) for t in s] for s in [*r.steps(), r["_parameters"]]},
+    }
+
+
 def main():
     namespace(None)
-    run = Run(sys.argv[1])
-    json.dump({
-        "client": metaflow_version.get_version(),
-        "id": run.id,
-        "finished": run.finished,
-        "successful": run.successful,
-        "tags": sorted(run.user_tags),
-        "system_tags": sorted(run.system_tags),
-        "end": None if run.end_task is None else run.end_task.pathspec.split("/", 2)[2],
-        "steps": {s.id: [task(t) for t in s] for s in [*run.steps(), run["_parameters"]]},
-    }, sys.stdout)
+    for line in sys.stdin:
+        try:
+            answer = run(line.strip())
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
