@@ -74,7 +74,7 @@ func TestDecodeNamesTheField(t *testing.T) {
 		"join without inputs": {func(d doc) { step(d, 2)["join"] = false }, "steps[2].join", "must be true"},
 		"matching join":       {func(d doc) { step(d, 0)["matching_join"] = "end" }, "steps[0].matching_join", `"join"`},
 		"split parent":        {func(d doc) { step(d, 1)["split_parents"] = []any{"foo"} }, "steps[1].split_parents[0]", "foo"},
-		"foreach var":         {func(d doc) { delete(step(d, 0), "foreach_var") }, "steps[0].foreach_var", "missing"},
+		"foreach var":         {func(d doc) { step(d, 0)["foreach_var"] = "a\x00" }, "steps[0].foreach_var", "NUL"},
 		"retries":             {func(d doc) { step(d, 1)["retry"] = doc{"user_retries": -1} }, "steps[1].retry.user_retries", "-1"},
 		"quantity":            {func(d doc) { step(d, 1)["resources"] = doc{"memory": "4 gigs"} }, "steps[1].resources.memory", "quantity"},
 		"pull policy":         {func(d doc) { step(d, 1)["resources"] = doc{"image_pull_policy": "Maybe"} }, "steps[1].resources.image_pull_policy", "Maybe"},

@@ -87,8 +87,9 @@ type Step struct {
 	// SplitParents are the enclosing splits, outermost first.
 	SplitParents []string `json:"split_parents,omitempty"`
 	MatchingJoin string   `json:"matching_join,omitempty"`
-	ForeachVar   string   `json:"foreach_var,omitempty"`
-	Condition    string   `json:"condition,omitempty"`
+	// ForeachVar is empty too when the source does not say it literally.
+	ForeachVar string `json:"foreach_var,omitempty"`
+	Condition  string `json:"condition,omitempty"`
 	// SwitchCases maps each case, as JSON text, to its step.
 	SwitchCases map[string]string `json:"switch_cases,omitempty"`
 	// Parallel is true for a step of type @parallel (a gang's members).

@@ -92,7 +92,6 @@ func (s *Step) check(c *checker, at string) {
 	c.ok(stepTypes[s.Type], at+".type", "%q is no type of a Metaflow step", s.Type)
 	c.ok(len(s.Next) <= maxSteps, at+".next", "%d steps, more than %d", len(s.Next), maxSteps)
 	c.text(at+".foreach_var", s.ForeachVar)
-	c.ok(s.Type != SplitForeach || s.ForeachVar != "", at+".foreach_var", "missing in a foreach step")
 	c.text(at+".condition", s.Condition)
 	c.ok(s.Type != SplitSwitch || s.Condition != "", at+".condition", "missing in a switch step")
 	c.ok(len(s.SwitchCases) <= maxEntries, at+".switch_cases", "%d cases, more than %d", len(s.SwitchCases), maxEntries)

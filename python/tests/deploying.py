@@ -71,6 +71,27 @@ class User:
         return self.call()["definition"]
 
 
+def driver_program():
+    """The real program, where a test wants more than what it is asked for."""
+    return os.environ.get("MILLRACE_DRIVER_BIN") or str(ROOT / "bin" / "driver")
+
+
+def driver_settings(folder):
+    """What the real program needs to compile: of a launcher only the digest is of interest."""
+    launchers = folder / "launchers"
+    launchers.mkdir(exist_ok=True)
+    (launchers / "launcher-linux-amd64").write_text("a launcher")
+    return {"MILLRACE_DRIVER": "driver.example:7070", "MILLRACE_DRIVER_HTTP": "https://driver.example:7071", "MILLRACE_LAUNCHER_DIR": str(launchers)}
+
+
+def compiled(folder, definition):
+    """The pipeline that the driver makes of a definition."""
+    command = [driver_program(), "compile", "--definition", "-", "--definition-url", "/store/definition"]
+    done = subprocess.run(command, input=json.dumps(definition), env=driver_settings(folder), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def write_flow(folder, body, *, name="TestFlow", before="", imports="FlowSpec, step"):
     """A flow file with the given class body."""
     script = folder / "flow.py"

@@ -1,10 +1,8 @@
 """What cannot be deployed is refused at `create`, by name and step, and leaves
 no pipeline behind."""
 
-import os
-
 import pytest
-from deploying import LINEAR, ROOT, User
+from deploying import LINEAR, User, driver_program, driver_settings
 
 END = """
 @step
@@ -101,15 +99,6 @@ def test_environment_that_builds_packages(user, make_flow, environment):
 @pytest.fixture
 def user_of_driver(tmp_path):
     """A user of the real program."""
-    program = os.environ.get("MILLRACE_DRIVER_BIN") or str(ROOT / "bin" / "driver")
-    launcher = tmp_path / "launchers"
-    launcher.mkdir()
-    (launcher / "launcher-linux-amd64").write_text("only its digest is of interest")
-    user = User(
-        tmp_path / "user",
-        MILLRACE_DRIVER="driver.example:7070",
-        MILLRACE_DRIVER_HTTP="https://driver.example:7071",
-        MILLRACE_LAUNCHER_DIR=str(launcher),
-    )
-    user.environment["MILLRACE_DRIVER_BIN"] = program
+    user = User(tmp_path / "user", **driver_settings(tmp_path))
+    user.environment["MILLRACE_DRIVER_BIN"] = driver_program()
     return user
