@@ -19,6 +19,8 @@ type step struct {
 	retries int
 	cpu     string
 	env     map[string]string
+	// address: the pod gets its own address as ADDRESS, as gangs do.
+	address bool
 }
 
 type tree = map[string]any
@@ -54,7 +56,11 @@ func pipeline(t testing.TB, finally string, steps ...step) []byte {
 		executors["exec-"+s.name] = tree{"container": tree{
 			"image": "example", "command": []string{"sh", "-c", s.script}, "args": args, "env": env, "resources": tree{"resourceCpuRequest": s.cpu},
 		}}
-		pods["exec-"+s.name] = tree{"podMetadata": tree{"annotations": tree{"millrace/python": "/usr/bin/python3"}}}
+		config := tree{"podMetadata": tree{"annotations": tree{"millrace/python": "/usr/bin/python3"}}}
+		if s.address {
+			config["fieldPathAsEnv"] = []tree{{"name": "ADDRESS", "fieldPath": podAddress}}
+		}
+		pods["exec-"+s.name] = config
 		components["comp-"+s.name] = comp
 		into[s.name] = task
 		return task

@@ -49,14 +49,3 @@ func TestContractPipelines(t *testing.T) {
 }
 
 func lines(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "|") }
-
-// All that our compiler emits is understood.
-func TestParseCompiled(t *testing.T) {
-	for _, name := range []string{"beyond-branches", "beyond-nested", "fetch", "foreach", "linear", "named", "one-step", "parameters", "two"} {
-		t.Run(name, func(t *testing.T) {
-			if _, err := Parse(readFile(t, "../../compile/testdata/"+name+".yaml")); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}

@@ -235,6 +235,23 @@ func TestSlots(t *testing.T) {
 	s.wait(id, "SUCCEEDED")
 }
 
+// A gang of more members than slots comes together.
+func TestGangTakesNoSlots(t *testing.T) {
+	s := newStack(t, func(c *Config) { c.Slots = 1 })
+	met := filepath.Join(t.TempDir(), "met")
+	id := s.start(pipeline(t, "true",
+		step{name: "start", script: `printf '[0, 1, 2]' > $2`, output: "LIST"},
+		step{
+			name: "gang", over: "start", after: []string{"start"}, address: true,
+			script: fmt.Sprintf("echo I am at $ADDRESS; touch %[1]s$2; for i in 0 1 2; do %[2]s; done", met, waitFor(met+"$i")),
+		},
+	), nil)
+	s.wait(id, "SUCCEEDED")
+	if logs := s.logs(id); strings.Count(logs, "I am at 127.0.0.1") != 3 {
+		t.Errorf("logs:\n%s", logs)
+	}
+}
+
 func waitFor(file string) string { return "until test -e " + file + "; do sleep 0.02; done" }
 
 func touch(t *testing.T, file string) {

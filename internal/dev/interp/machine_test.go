@@ -24,7 +24,7 @@ func newPlay(t *testing.T, document []byte, change func(*rules)) *play {
 	}
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	n := 0
-	m := &machine{p: p, r: &Record{ID: "run", Created: start, Args: Values{}, Nodes: map[string]*Node{}}, rules: rules{
+	m := &machine{p: p, r: &Record{ID: "run", Created: start, Args: Values{"must": []byte(`"given"`)}, Nodes: map[string]*Node{}}, rules: rules{
 		maxBackoff: time.Hour, newUID: func() string { n++; return fmt.Sprint("uid", n) },
 	}}
 	if change != nil {

@@ -90,9 +90,14 @@ func (e *Engine) fill() (again bool) {
 }
 
 // takesSlot: a pod that asks for a tenth of a core, as gates do, takes none.
-// It waits for other pods, and would keep them out.
+// It waits for other pods, and would keep them out. So would a member of a
+// gang, which asks for its own address to tell it to the others: were there
+// fewer slots than members, those that run would wait for ever.
 func (m *machine) takesSlot(n *Node) bool {
 	label := m.component(m.task(n)).ExecutorLabel
+	if slices.ContainsFunc(m.p.pods[label].FieldPathAsEnv, func(f fieldPath) bool { return f.FieldPath == podAddress }) {
+		return false
+	}
 	request := m.p.spec.DeploymentSpec.Executors[label].Container.Resources.CPURequest
 	if milli, ok := strings.CutSuffix(request, "m"); ok {
 		cores, err := strconv.ParseFloat(milli, 64)

@@ -37,6 +37,9 @@ type Surroundings struct {
 // the flow.
 const pythonAnnotation = "millrace/python"
 
+// podAddress is the field path of a pod's own address.
+const podAddress = "status.podIP"
+
 // podIdentity answers fieldPathAsEnv.
 type podIdentity struct {
 	uid, name string
@@ -53,7 +56,7 @@ func (i podIdentity) field(fieldPath string) (string, bool) {
 		return "default", true
 	case "spec.nodeName":
 		return "localhost", true
-	case "status.hostIP", "status.podIP":
+	case "status.hostIP", podAddress:
 		return "127.0.0.1", true
 	}
 	for prefix, of := range map[string]map[string]string{
