@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -31,6 +32,9 @@ func newTriggerCommand(e *Env) *cobra.Command {
 					return fmt.Errorf("--parameters: %w", err)
 				}
 			}
+			if err := t.resume.check(t.values); err != nil {
+				return err
+			}
 			client, err := server.client()
 			if err != nil {
 				return err
@@ -51,6 +55,7 @@ func newTriggerCommand(e *Env) *cobra.Command {
 	flags.StringVar(&t.pipeline, "pipeline", "", "name of the pipeline")
 	flags.StringVar(&t.version, "version", "", "name of its version (default: the newest)")
 	flags.StringVar(&parameters, "parameters", "", "file of a JSON object with the exact values of parameters; - is standard input")
+	t.resume.declare(flags)
 	flags.StringVar(&t.name, "run-name", "", "the run's name on KFP's pages (default: pipeline and time)")
 	flags.StringVar(&t.experiment, "experiment", kfp.DefaultExperiment, "experiment of the run; made if need be")
 	flags.StringVar(&t.serviceAccount, "service-account", "", "Kubernetes service account of the run's pods")
@@ -62,6 +67,7 @@ func newTriggerCommand(e *Env) *cobra.Command {
 type trigger struct {
 	pipeline, version, name, experiment, serviceAccount string
 	values                                              values
+	resume                                              resume
 }
 
 type triggerReport struct {
@@ -83,7 +89,7 @@ func (t *trigger) run(ctx context.Context, client *kfp.Client) (*triggerReport, 
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := t.values.inputs(t.pipeline, declared)
+	inputs, err := t.inputs(declared)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +113,14 @@ func (t *trigger) run(ctx context.Context, client *kfp.Client) (*triggerReport, 
 		return nil, err
 	}
 	return &triggerReport{RunID: runPrefix + run.ID, KFPRunID: run.ID, URL: client.PageURL("runs", run.ID)}, nil
+}
+
+// inputs are the root inputs of the run.
+func (t *trigger) inputs(declared map[string]kfp.Input) (map[string]json.RawMessage, error) {
+	if t.resume.from != "" {
+		return t.resume.inputs(t.pipeline, declared)
+	}
+	return t.values.inputs(t.pipeline, declared)
 }
 
 // find returns the version to run, with its spec.

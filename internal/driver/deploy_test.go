@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/millrace/millrace/internal/compile"
+	"github.com/millrace/millrace/internal/executorinput"
 	"github.com/millrace/millrace/internal/flowdef"
 	millracev1 "github.com/millrace/millrace/internal/gen/millrace/v1"
 	"github.com/millrace/millrace/internal/kfp/kfptest"
@@ -164,6 +166,35 @@ func TestDeployAndTrigger(t *testing.T) {
 	}
 }
 
+// A resumed run names the run before it, and gives no values of its own.
+func TestTriggerResume(t *testing.T) {
+	server := kfptest.New(t)
+	sh := newShell(t, server)
+	sh.ok(new(deployReport), "deploy", "--definition", definition(t), "--definition-url", "/r/def", "--json")
+	const origin = "kfp-0f8fad5b-d9cb-469f-a165-70867728950e"
+	var run triggerReport
+	sh.ok(&run, "trigger", "--pipeline", "some", "--resume-from", origin, "--resume-step", "start", "--json")
+	given := server.Run(run.KFPRunID)["runtime_config"].(map[string]any)["parameters"].(map[string]any)
+	document := map[string]any{"inputs": map[string]any{"parameterValues": given}}
+	given["millrace_run"] = run.KFPRunID
+	raw, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := executorinput.Parse(string(raw))
+	if err != nil || in.Resume == nil || *in.Resume != (executorinput.Resume{OriginRun: origin, Step: "start"}) || len(in.Parameters) > 0 {
+		t.Errorf("the first pod reads %+v, %v out of %s", in, err, raw)
+	}
+	if text, err := in.ParametersJSON([]flowdef.Parameter{{Name: "word", Type: "str", Required: true}}); err != nil {
+		t.Errorf("parameters %s, %v", text, err)
+	}
+
+	sh.in = "{}"
+	sh.fails("cannot be given with --resume-from", "trigger", "--pipeline", "some", "--resume-from", origin, "--parameters", "-")
+	sh.fails("needs --resume-from", "trigger", "--pipeline", "some", "--resume-step", "start")
+	sh.fails(`"SomeFlow/17" is not kfp-<uuid>`, "trigger", "--pipeline", "some", "--resume-from", "SomeFlow/17")
+}
+
 func TestDeployRefuses(t *testing.T) {
 	server := kfptest.New(t)
 	sh := newShell(t, server)
@@ -270,16 +301,23 @@ func TestStatusTerminateRetry(t *testing.T) {
 		Pools: []*millracev1.PoolSummary{
 			{Pool: "start", Tasks: 2, Succeeded: 2, WorkersExpected: 1, WorkersJoined: 1, Drained: true},
 			{Pool: "train", Tasks: 30, Waiting: 30, WorkersExpected: 8, WaitingSince: timestamppb.New(time.Now().Add(-6*time.Minute - 10*time.Second))},
+			{Pool: "skip", Drained: true},
+			{Pool: "end"},
 		},
 	}
 	report = statusReport{}
 	sh.ok(&report, "status", "--run-id", run.RunID, "--json")
-	if report.State != "running" || len(report.Pools) != 2 || report.Pools[1].Waiting != 30 {
+	if report.State != "running" || len(report.Pools) != 4 || report.Pools[1].Waiting != 30 {
 		t.Errorf("%+v", report)
 	}
 	stdout, _, _ := sh.run("status", "--run-id", run.RunID)
 	if !strings.HasPrefix(stdout, "0 of 8 workers of train started for 6 min\n") {
 		t.Errorf("silence does not come first:\n%s", stdout)
+	}
+	for pool, notTaken := range map[string]bool{"skip": true, "end": false, "start": false} {
+		if found := regexp.MustCompile(`(?m)^` + pool + ` .* not taken`).MatchString(stdout); found != notTaken {
+			t.Errorf("%s is shown as not taken: %t\n%s", pool, found, stdout)
+		}
 	}
 
 	sh.ok(nil, "terminate", "--run-id", run.RunID, "--reason", "enough")

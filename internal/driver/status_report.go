@@ -31,17 +31,19 @@ type statusReport struct {
 }
 
 type poolStatus struct {
-	Pool            string     `json:"pool"`
-	Steps           []string   `json:"steps"`
-	Tasks           int64      `json:"tasks"`
-	Waiting         int64      `json:"waiting"`
-	Running         int64      `json:"running"`
-	Succeeded       int64      `json:"succeeded"`
-	Failed          int64      `json:"failed"`
-	WorkersExpected int32      `json:"workers_expected"`
-	WorkersJoined   int32      `json:"workers_joined"`
-	Drained         bool       `json:"drained"`
-	WaitingSince    *time.Time `json:"waiting_since,omitempty"`
+	Pool            string   `json:"pool"`
+	Steps           []string `json:"steps"`
+	Tasks           int64    `json:"tasks"`
+	Waiting         int64    `json:"waiting"`
+	Running         int64    `json:"running"`
+	Succeeded       int64    `json:"succeeded"`
+	Failed          int64    `json:"failed"`
+	WorkersExpected int32    `json:"workers_expected"`
+	WorkersJoined   int32    `json:"workers_joined"`
+	Drained         bool     `json:"drained"`
+	// NotTaken: no branch of a switch led here, nor will one.
+	NotTaken     bool       `json:"not_taken"`
+	WaitingSince *time.Time `json:"waiting_since,omitempty"`
 }
 
 func (r *statusReport) takeKFP(run *kfp.Run) {
@@ -68,7 +70,7 @@ func (r *statusReport) takeDriver(known *driverclient.RunView) {
 		out := poolStatus{
 			Pool: p.GetPool(), Steps: p.GetSteps(), Tasks: p.GetTasks(), Waiting: p.GetWaiting(), Running: p.GetRunning(),
 			Succeeded: p.GetSucceeded(), Failed: p.GetFailed(), WorkersExpected: p.GetWorkersExpected(),
-			WorkersJoined: p.GetWorkersJoined(), Drained: p.GetDrained(),
+			WorkersJoined: p.GetWorkersJoined(), Drained: p.GetDrained(), NotTaken: p.GetDrained() && p.GetTasks() == 0,
 		}
 		if t := p.GetWaitingSince(); t.IsValid() {
 			out.WaitingSince = new(t.AsTime())
@@ -124,7 +126,10 @@ func (r *statusReport) write(w io.Writer, now time.Time) error {
 	fmt.Fprintln(table, "\npool\ttasks\twaiting\trunning\tsucceeded\tfailed\tworkers\t")
 	for _, p := range r.Pools {
 		workers := fmt.Sprintf("%d of %d", p.WorkersJoined, p.WorkersExpected)
-		if p.WorkersExpected == 0 {
+		switch {
+		case p.NotTaken:
+			workers = "not taken"
+		case p.WorkersExpected == 0:
 			workers = "-"
 		}
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t\n", p.Pool, p.Tasks, p.Waiting, p.Running, p.Succeeded, p.Failed, workers)

@@ -70,7 +70,8 @@ func (in *Input) value(p flowdef.Parameter, exact map[string]json.RawMessage) (j
 	if p.Default != nil {
 		return p.Default, nil
 	}
-	if p.Required {
+	// A resumed run has the parameters of the run it resumes.
+	if p.Required && in.Resume == nil {
 		return nil, errors.New("the parameter is required and was not given")
 	}
 	return json.RawMessage("null"), nil
