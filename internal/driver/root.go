@@ -52,6 +52,7 @@ func NewRoot(env *Env) *cobra.Command {
 		newDevCommand(env),
 		newCompileCommand(env),
 		newDeployCommand(env),
+		newDeployedCommand(env),
 		newTriggerCommand(env),
 		newStatusCommand(env),
 		newTerminateCommand(env),

@@ -214,3 +214,26 @@ func TestSupported(t *testing.T) {
 		}
 	}
 }
+
+func TestDefinition(t *testing.T) {
+	ours := `{"deploymentSpec":{"executors":{"a":{"container":{"args":["sh"]}},"b":{"container":{"args":["run","--definition","/d","--definition-sha256","ab"]}}}}}`
+	for name, tt := range map[string]struct{ spec, want, fails string }{
+		"alone":         {spec: ours, want: "/d ab"},
+		"with platform": {spec: `{"pipeline_spec":` + ours + `,"platform_spec":{}}`, want: "/d ab"},
+		"another's":     {spec: `{"deploymentSpec":{"executors":{"a":{"container":{"args":["--definition"]}},"b":{}}}}`, fails: "was not deployed by"},
+		"no spec":       {spec: `[]`, fails: "read the containers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := (&kfp.Version{Name: "v1", Spec: []byte(tt.spec)}).Definition()
+			if tt.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.fails) {
+					t.Errorf("got %+v, %v; want %q", got, err, tt.fails)
+				}
+				return
+			}
+			if err != nil || got.URL+" "+got.SHA256 != tt.want {
+				t.Errorf("got %+v, %v; want %q", got, err, tt.want)
+			}
+		})
+	}
+}
