@@ -8,12 +8,15 @@
 //	│      (exit hook)   │     │              └──> gate-work ──> step-join    │
 //	└────────────────────┘     └──────────────────────────────────────────────┘
 //
-// A step that is one task wide is a container task. Every other step is a
-// pool: a container task iterated over a `workers` list, with a gate beside
-// it on which its dependants hang, so that a worker still waiting for a node
-// delays nobody. The list comes from the foreach that decides the width, or
-// from its gate when the foreach is itself a pool. Nothing here depends on
-// the number of splits: it is known only when the flow runs.
+// A step that always has one task is a container task. Every other step is a
+// pool: a container task iterated over a list of workers. The list comes from
+// the end of the step that decides the number of tasks last (a foreach, a
+// gang's split, a switch); a branch that is not taken has an empty list, and
+// KFP skips the pool and goes on. Beside a pool inside a foreach or a gang,
+// and beside one that decides lists itself, stands a gate: dependants hang on
+// it, so that a worker still waiting for a node delays nobody. There are no
+// conditions, and nothing depends on the number of splits: it is known only
+// when the flow runs. docs/graph.md has a row for every graph.
 //
 // Server and cluster are strict, so this package emits only what KFP 2.15
 // knows, never a text that KFP, Argo or Kubernetes would expand, and refuses

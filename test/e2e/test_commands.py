@@ -31,24 +31,16 @@ def test_status(files):
     assert [r for r in json.loads(files.driver("runs", "--json").stdout) if r["run_id"] == run.id]
 
 
-UNSUPPORTED = {
-    "switch": ("@step\n    def start(self):\n        self.c = 'a'\n        self.next({'a': self.a, 'b': self.b}, condition='c')\n"
-               "    @step\n    def a(self):\n        self.next(self.end)\n    @step\n    def b(self):\n        self.next(self.end)\n", "start"),
-    "gang": ("@step\n    def start(self):\n        self.next(self.work, num_parallel=2)\n"
-             "    @parallel\n    @step\n    def work(self):\n        self.next(self.join)\n"
-             "    @step\n    def join(self, inputs):\n        self.next(self.end)\n", "start"),
-}
-
-
-@pytest.mark.parametrize("what", UNSUPPORTED)
-def test_unsupported_is_refused_by_name(files, tmp_path, what):
-    body, step = UNSUPPORTED[what]
+@pytest.mark.parametrize("attribute", ["kubernetes(service_account='me')", "resources(disk=99999)"])
+def test_unsupported_is_refused_by_name(files, tmp_path, attribute):
     script = tmp_path / "refused.py"
-    script.write_text(f"from metaflow import FlowSpec, parallel, step\n\n\nclass RefusedFlow(FlowSpec):\n    {body}"
-                      "    @step\n    def end(self):\n        pass\n\n\nif __name__ == '__main__':\n    RefusedFlow()\n")
+    script.write_text(f"from metaflow import FlowSpec, kubernetes, resources, step\n\n\nclass RefusedFlow(FlowSpec):\n    @{attribute}\n"
+                      "    @step\n    def start(self):\n        self.next(self.end)\n\n    @step\n    def end(self):\n        pass\n\n\n"
+                      "if __name__ == '__main__':\n    RefusedFlow()\n")
     done = files.create(script, check=False)
     assert done.returncode != 0
-    assert step in done.stdout + done.stderr
+    says = done.stdout + done.stderr
+    assert "start" in says and attribute.partition("(")[2].partition("=")[0] in says
     assert "Traceback" not in done.stderr
 
 
