@@ -72,7 +72,7 @@ func (r *Run) stepReported(ev Reported) (Answer, error) {
 		return nil, fmt.Errorf("%w: attempt: %d, this lease began %d", ErrInvalid, ev.Attempt, l.started)
 	}
 	if ev.Succeeded != nil {
-		why := r.checkTransition(t.node(), *ev.Succeeded)
+		why := r.checkTransition(t, *ev.Succeeded)
 		if why == "" {
 			return r.succeed(t, ev), nil
 		}
@@ -143,10 +143,8 @@ func (r *Run) applyAttemptSucceeded(rec AttemptSucceeded) error {
 	r.endLease(k)
 	r.setState(t, succeeded)
 	if len(k.attempts) == 1 && !a.adopted {
-		if t.g.done == nil {
-			t.g.done = make([]doneAttempt, t.g.width)
-		}
-		t.g.done[t.i] = doneAttempt{token: a.token, started: a.started, ended: a.ended, worker: a.worker}
+		d := doneAttempt{token: a.token, started: a.started, ended: a.ended, worker: a.worker}
+		t.g.done = setAt(t.g.done, t.i, d, t.g.width)
 		delete(t.g.live, t.i)
 	}
 	return r.handOnFrom(t, rec.Transition)

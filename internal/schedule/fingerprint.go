@@ -37,10 +37,10 @@ func (r *Run) dump(w io.Writer) {
 	fmt.Fprintf(w, "run %s %s %q %s %q opened=%d ended=%d closed=%t token=%d\n",
 		r.id, r.sha256, parameters, r.state, r.reason, r.openedAt, r.endedAt, r.closed, r.token)
 	for i, s := range r.steps {
-		fmt.Fprintf(w, "step %s made=%d counts=%v fanned=%d closed=%t\n", r.graph.nodes[i].name, s.made, s.counts, s.fanned, s.closed)
+		fmt.Fprintf(w, "step %s made=%d counts=%v fanned=%d routed=%v closed=%t\n", r.graph.nodes[i].name, s.made, s.counts, s.fanned, s.routed, s.closed)
 	}
 	for _, p := range r.pools {
-		fmt.Fprintf(w, "pool %s counts=%v exit=%d gate=%q/%d since=%d/%d\n", p.def.name, p.counts, p.exit, p.gatePod, p.gateIndex, p.runnableSince, p.dueSince)
+		fmt.Fprintf(w, "pool %s counts=%v exit=%d gate=%q/%d since=%d due=%t/%d\n", p.def.name, p.counts, p.exit, p.gatePod, p.gateIndex, p.runnableSince, p.due, p.dueSince)
 		for _, i := range slices.Sorted(maps.Keys(p.workers)) {
 			wk := p.workers[i]
 			fmt.Fprintf(w, " worker %d index=%d uid=%q alive=%d\n", i, wk.newest.retryIndex, wk.newest.podUID, len(wk.incarnations))
@@ -54,7 +54,7 @@ func (r *Run) dump(w io.Writer) {
 		}
 	}
 	for _, g := range r.order {
-		fmt.Fprintf(w, "group %s %q width=%d arrived=%v\n", g.node.name, g.parent, g.width, g.arrived)
+		fmt.Fprintf(w, "group %s %q width=%d arrived=%v choice=%v\n", g.node.name, g.parent, g.width, g.arrived, g.choice)
 		for i := range g.width {
 			r.dumpTask(w, ref{g, i})
 		}

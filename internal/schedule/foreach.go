@@ -11,22 +11,29 @@ func (r *Run) ready(t ref) {
 // handOnFrom does what a successful task brings about.
 func (r *Run) handOnFrom(t ref, tr Transition) error {
 	n := t.node()
+	var err error
 	switch n.hands {
 	case handsNothing:
 	case handsLinear, handsStatic:
 		for _, next := range n.next {
-			if err := r.arrive(t, next); err != nil {
+			if err = r.arrive(t, next); err != nil {
 				return err
 			}
 		}
 	case handsForeach:
-		return r.fanOut(t, tr.NumSplits)
+		err = r.fanOut(t, tr.NumSplits)
+	case handsSwitch:
+		err = r.route(t, tr.Next)
+	}
+	if err != nil {
+		return err
 	}
 	r.tryClose(n)
 	return nil
 }
 
-// fanOut makes the splits of a foreach: one range, whatever its width.
+// fanOut makes the splits of a foreach: one range, whatever its width. Only a
+// loop has a group for each.
 func (r *Run) fanOut(t ref, width int64) error {
 	n, child, parent := t.node(), t.node().next[0], t.place()
 	if width < 1 || width > maxWidth {
@@ -34,12 +41,19 @@ func (r *Run) fanOut(t ref, width int64) error {
 	}
 	r.fans[groupKey{n.index, parent}] = width
 	r.steps[n.index].fanned += width
+	if child.loops {
+		for i := range width {
+			if err := r.iterate(child, inside(parent, i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	g := r.group(child, parent, width)
 	for i := range width {
 		r.setState(ref{g, i}, waiting)
 	}
 	r.pools[child.pool.index].queue.putSpan(span{g, 0, width})
-	r.tryClose(n)
 	return nil
 }
 
@@ -51,7 +65,13 @@ const maxWidth = 1_000_000
 func (r *Run) arrive(from ref, next *node) error {
 	place := from.place()
 	if next.joinsForeach() {
-		place = from.g.parent
+		place = outer(place)
+	}
+	if next.loops {
+		if r.groups[groupKey{next.index, place}] != nil {
+			return fmt.Errorf("the loop %s was entered twice at %s", next.name, place)
+		}
+		return r.iterate(next, place)
 	}
 	parent, i, ok := splitPlace(next, place)
 	if !ok {
@@ -103,10 +123,8 @@ func (r *Run) tryClose(n *node) {
 		}
 	}
 	s.closed = true
+	r.noteDue()
 	for _, next := range n.next {
-		if p := r.pools[next.pool.index]; !r.canGrow(p) {
-			p.dueSince = r.now
-		}
 		r.tryClose(next)
 	}
 }
@@ -116,7 +134,14 @@ func (r *Run) complete() bool { return r.steps[r.graph.end.index].closed }
 
 // checkTransition returns why a transition cannot be followed, "" when it
 // can. The task's DONE is written by then; no further attempt would mend it.
-func (r *Run) checkTransition(n *node, tr Transition) string {
+func (r *Run) checkTransition(t ref, tr Transition) string {
+	n := t.node()
+	if n.hands == handsSwitch {
+		if why := r.checkChoice(t, tr.Next); why != "" {
+			return why
+		}
+		tr.Next = names(n.next)
+	}
 	same := len(tr.Next) == len(n.next)
 	for i := 0; same && i < len(tr.Next); i++ {
 		same = tr.Next[i] == n.next[i].name

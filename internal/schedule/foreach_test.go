@@ -27,6 +27,7 @@ func runAlone(tb testing.TB, d *flowdef.Definition, splits int64, check bool) *s
 		}
 		return a
 	}
+	decide := scheduletest.Drawn(1, d, splits)
 	params := "{}"
 	step(schedule.RunOpened{RunID: "kfp-1", Definition: d, DefinitionSHA256: "x", Parameters: &params})
 	for _, s := range d.Steps {
@@ -36,14 +37,8 @@ func runAlone(tb testing.TB, d *flowdef.Definition, splits int64, check bool) *s
 			switch a := step(schedule.LeaseAsked{Incarnation: s.Name}).(type) {
 			case schedule.Grant:
 				st := step(schedule.AttemptStarted{Incarnation: s.Name, Task: a.Task, Token: a.Token}).(schedule.StartAnswer)
-				tr := &schedule.Transition{}
-				if def, ok := d.Step(a.Task.Step); ok {
-					tr.Next = def.Next
-					if def.Type == flowdef.SplitForeach {
-						tr.NumSplits = splits
-					}
-				}
-				step(schedule.Reported{Incarnation: s.Name, Task: a.Task, Token: a.Token, Attempt: st.Attempt, Succeeded: tr})
+				tr := decide(a.Task, a.IndexPath)
+				step(schedule.Reported{Incarnation: s.Name, Task: a.Task, Token: a.Token, Attempt: st.Attempt, Succeeded: &tr})
 			case schedule.Drained:
 				break pool
 			default:

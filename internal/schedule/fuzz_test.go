@@ -17,12 +17,12 @@ import (
 // invariant, or change a run that refuses it.
 func FuzzStep(f *testing.F) {
 	f.Add([]byte{1})
-	for flow := byte(0); flow < 7; flow++ {
+	for flow := range byte(len(scheduletest.Flows())) {
 		seq := []byte{flow, 0, 0, 0, 0}
-		for pool := byte(0); pool < 5; pool++ {
+		for pool := range byte(8) {
 			seq = append(seq, 1, pool, 0, 0)
 			for range 6 {
-				seq = append(seq, 4, pool, 0, 0, 6, pool, 0, 0, 8, pool, 0, 2)
+				seq = append(seq, 4, pool, 0, 0, 6, pool, 0, 0, 8, pool, flow, 2)
 			}
 		}
 		f.Add(append(seq, 14, 0, 0, 0))
@@ -72,6 +72,9 @@ func FuzzStep(f *testing.F) {
 					tr.Next = s.Next
 					if s.ForeachVar == "" {
 						tr.NumSplits = 0
+					}
+					if s.Condition != "" {
+						tr.Next = s.Next[int(what)%len(s.Next):][:1]
 					}
 				}
 				ev = schedule.Reported{Incarnation: id, Task: g.Task, Token: g.Token, Attempt: tries[id], Succeeded: tr}

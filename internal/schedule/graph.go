@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/millrace/millrace/internal/flowdef"
 )
@@ -31,6 +32,7 @@ const (
 	handsLinear
 	handsStatic
 	handsForeach
+	handsSwitch
 )
 
 // node is one step.
@@ -39,10 +41,14 @@ type node struct {
 	name  string
 	pool  *poolDef
 	hands handOn
-	next  []*node
-	in    []*node
+	// next are the steps that may follow, each once; a loop is among its own.
+	next []*node
+	in   []*node
+	// loops: the step is a switch that may choose itself; the iterations at one
+	// place are tasks of one group.
+	loops bool
 	// depth is the number of foreach frames around the step, fan the split of
-	// the innermost one (nil at depth 0): it decides the step's width.
+	// the innermost one (nil at depth 0): it says how many places there are.
 	depth int
 	fan   *node
 	// bodyStart: the step is the first of a foreach body, its tasks get a
@@ -50,9 +56,14 @@ type node struct {
 	bodyStart bool
 	// joins is the split that the step joins, nil when it takes one input.
 	joins *node
-	// steers are the steps whose width this one decides, in the flow's order.
-	steers []*node
-	retry  flowdef.Retry
+	// sources decide the step's number of tasks, none when it has exactly one;
+	// the last is the decider. steers are the steps whose decider this one is,
+	// in the flow's order.
+	sources []source
+	steers  []*node
+	// gated: the step's dependants hang on a gate, not on its pool.
+	gated bool
+	retry flowdef.Retry
 	// parameters marks node 0.
 	parameters bool
 }
@@ -75,14 +86,20 @@ func compile(d *flowdef.Definition) (*graph, error) {
 		if n.hands, err = handsOf(s); err != nil {
 			return nil, fmt.Errorf("flowdef: steps[%d].type: %w", i, err)
 		}
-		for _, next := range s.Next {
-			n.next = append(n.next, g.byName[next])
+		for _, name := range s.Next {
+			if next := g.byName[name]; !slices.Contains(n.next, next) {
+				n.next = append(n.next, next)
+			}
+			n.loops = n.loops || name == s.Name
 		}
 		for _, parent := range place.Parents {
 			n.in = append(n.in, g.nodes[parent+1])
 		}
 		if place.Joins >= 0 {
 			n.joins = g.nodes[place.Joins+1]
+		}
+		if n.loops && n.joins != nil {
+			return nil, fmt.Errorf("flowdef: steps[%d].next: step %q joins and leads to itself, which no Metaflow flow can", i, s.Name)
 		}
 		for _, f := range place.Frames {
 			if split := g.nodes[f.Split+1]; split.hands == handsForeach {
@@ -91,7 +108,6 @@ func compile(d *flowdef.Definition) (*graph, error) {
 			}
 		}
 		if n.fan != nil {
-			n.fan.steers = append(n.fan.steers, n)
 			n.bodyStart = n.joins == nil && n.in[0] == n.fan
 		}
 		pool := &poolDef{index: len(g.pools), name: s.Name, nodes: []*node{n}}
@@ -102,6 +118,7 @@ func compile(d *flowdef.Definition) (*graph, error) {
 			g.end = n
 		}
 	}
+	g.steer(d, places)
 	start := g.nodes[1]
 	start.in = []*node{first}
 	first.next = []*node{start}
@@ -127,7 +144,9 @@ func handsOf(s *flowdef.Step) (handOn, error) {
 			return handsNothing, nil
 		}
 		return handsLinear, nil
-	case flowdef.SplitSwitch, flowdef.SplitParallel:
+	case flowdef.SplitSwitch:
+		return handsSwitch, nil
+	case flowdef.SplitParallel:
 		return 0, fmt.Errorf("%s is not supported yet", s.Type)
 	default:
 		return 0, fmt.Errorf("%q is unknown", s.Type)

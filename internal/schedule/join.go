@@ -1,52 +1,59 @@
 package schedule
 
-// inputs returns a task's input paths. A join of branches gets its inputs in
-// the flow's order; a foreach join gets ranges in index order, so that its
-// grant is as small for a million splits as for three.
+// inputs returns a task's input paths: the tasks that led to it, in the flow's
+// order. A foreach join gets ranges in index order, so that its grant is as
+// small for a million splits as for three.
 func (r *Run) inputs(t ref) Inputs {
 	n, place := t.node(), t.place()
 	switch {
 	case n.parameters:
 		return Inputs{}
+	case n.loops && t.i > 0:
+		return Inputs{List: []TaskID{ref{t.g, t.i - 1}.taskID()}, Count: 1}
 	case n.joinsForeach():
 		return r.rangesInto(n, place)
-	case n.joins != nil:
-		var list []TaskID
-		for _, parent := range n.in {
-			list = append(list, TaskID{Step: parent.name, Task: place})
-		}
-		return Inputs{List: list, Count: int64(len(list))}
-	}
-	from := n.in[0]
-	id := TaskID{Step: from.name, Task: place}
-	switch {
-	case from.parameters:
-		id.Task = parametersID
 	case n.bodyStart:
-		id.Task = t.g.parent
+		place = outer(place)
 	}
-	return Inputs{List: []TaskID{id}, Count: 1}
+	var list []TaskID
+	for _, parent := range n.in {
+		if from, ok := r.latest(parent, place); ok && from.ledTo(n) {
+			list = append(list, from.taskID())
+		}
+	}
+	return Inputs{List: list, Count: int64(len(list))}
 }
 
-// rangesInto finds, for every split, the step in which it ended. Without
-// switches there is one such step; several are runs of equal leaves.
+// ledTo tells whether a task has succeeded and gone on to a step.
+func (t ref) ledTo(n *node) bool {
+	from := t.node()
+	return t.state() == succeeded && (from.hands != handsSwitch || from.next[t.g.choice[t.i]] == n)
+}
+
+// rangesInto finds, for every split, the step in which it ended: with switches
+// in the body there may be several, some of which a split never reaches. Equal
+// neighbours are one range.
 func (r *Run) rangesInto(n *node, place string) Inputs {
 	width := r.fans[groupKey{n.joins.index, place}]
 	in := Inputs{Count: width}
-	if len(n.in) == 1 {
-		in.Ranges = []LeafRange{{First: 0, Last: width - 1, Step: n.in[0].name, Prefix: place}}
-		return in
+	leaves := make([]*group, len(n.in))
+	for j, leaf := range n.in {
+		leaves[j] = r.groups[groupKey{leaf.index, place}]
 	}
 	for i := range width {
-		for _, leaf := range n.in {
-			g := r.groups[groupKey{leaf.index, place}]
-			if g == nil || g.state[i] != succeeded {
+		for j, leaf := range n.in {
+			t := ref{leaves[j], i}
+			if leaf.loops {
+				t, _ = r.latest(leaf, inside(place, i))
+			}
+			if t.g == nil || !t.ledTo(n) {
 				continue
 			}
-			if last := len(in.Ranges) - 1; last >= 0 && in.Ranges[last].Step == leaf.name && in.Ranges[last].Last == i-1 {
+			suffix := t.suffix()
+			if last := len(in.Ranges) - 1; last >= 0 && in.Ranges[last].Last == i-1 && in.Ranges[last].Step == leaf.name && in.Ranges[last].Suffix == suffix {
 				in.Ranges[last].Last = i
 			} else {
-				in.Ranges = append(in.Ranges, LeafRange{First: i, Last: i, Step: leaf.name, Prefix: place})
+				in.Ranges = append(in.Ranges, LeafRange{First: i, Last: i, Step: leaf.name, Prefix: place, Suffix: suffix})
 			}
 			break
 		}
@@ -58,5 +65,12 @@ func (r *Run) rangesInto(n *node, place string) Inputs {
 // about; a done split keeps no transition of its own.
 func (r *Run) transitionOf(t ref) Transition {
 	n := t.node()
-	return Transition{Next: names(n.next), NumSplits: r.fans[groupKey{n.index, t.place()}]}
+	switch n.hands {
+	case handsSwitch:
+		return Transition{Next: names(n.next[t.g.choice[t.i]:][:1])}
+	case handsForeach:
+		return Transition{Next: names(n.next), NumSplits: r.fans[groupKey{n.index, t.place()}]}
+	case handsNothing, handsLinear, handsStatic:
+	}
+	return Transition{Next: names(n.next)}
 }

@@ -46,6 +46,9 @@ func (r *Run) stepLeaseAsked(ev LeaseAsked) (Answer, error) {
 	if r.drained(p) {
 		return Drained{Lists: r.lists(p)}, nil
 	}
+	if r.poolClosed(p) && p.def.gated() {
+		return Leave{}, nil // the lists are not final yet: the gate waits for them
+	}
 	if r.over() {
 		r.chooseExit(inc)
 		return Ended{State: r.state, Reason: r.reason, ExitFailed: inc.exits()}, nil
@@ -59,17 +62,14 @@ func (r *Run) stepLeaseAsked(ev LeaseAsked) (Answer, error) {
 	return r.grantOf(t), nil
 }
 
-// pick finds the next task of a pool: the same split's next step when the
-// worker has a preference and the pool serves it, else first in, first out.
+// pick finds the next task of a pool: the same split's next step, or the next
+// iteration of its loop, when the worker has a preference and the pool serves
+// it, else first in, first out.
 func (r *Run) pick(p *poolState, prefer string) (ref, bool) {
 	if prefer != "" && len(prefer) <= 256 {
 		for _, n := range p.def.nodes {
-			parent, i, ok := splitPlace(n, rootID+"-"+prefer)
-			if !ok {
-				continue
-			}
-			if g := r.groups[groupKey{n.index, parent}]; g != nil && i < g.width && (ref{g, i}).leasable(r.now) {
-				return ref{g, i}, true
+			if t, ok := r.latest(n, rootID+"-"+prefer); ok && t.leasable(r.now) {
+				return t, true
 			}
 		}
 	}
@@ -120,8 +120,8 @@ func (r *Run) grantOf(t ref) Grant {
 			g.ParametersJSON = *r.parameters
 		}
 	}
-	if t.node().bodyStart {
-		index := t.i
+	if t.node().bodyStart && (!t.node().loops || t.i == 0) {
+		_, index, _ := cutSuffix(t.place(), "-")
 		g.SplitIndex = &index
 	}
 	if lost := k.adoptable(); lost != nil && k.lease.started < 0 {

@@ -69,6 +69,12 @@ func (r *Run) applyRunOpened(rec RunOpenedRecord) error {
 	for _, def := range g.pools {
 		r.pools = append(r.pools, newPoolState(def))
 	}
+	for _, n := range g.nodes {
+		if n.hands == handsSwitch {
+			r.steps[n.index].routed = make([]int64, len(n.next))
+		}
+	}
+	r.noteDue()
 	r.ready(ref{r.group(g.nodes[0], "", 1), 0})
 	return nil
 }

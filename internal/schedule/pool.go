@@ -13,10 +13,12 @@ type poolState struct {
 	// gateIndex is the retry index of the gate's newest pod, -1 before any.
 	gateIndex int
 	gatePod   string
-	// runnableSince is when the pool last came to have waiting tasks, dueSince
-	// when the steps before it were done: KFP starts it then.
+	// runnableSince is when the pool last came to have waiting tasks.
 	runnableSince Millis
-	dueSince      Millis
+	// due: all that the pool depends on has ended, its tasks all exist but for
+	// those it makes itself, and KFP starts it; dueSince is when.
+	due      bool
+	dueSince Millis
 
 	// Not durable: idle workers with the moment of their last question, and
 	// the last sign of life of any worker.
@@ -26,37 +28,6 @@ type poolState struct {
 
 func newPoolState(def *poolDef) *poolState {
 	return &poolState{def: def, workers: map[int]*worker{}, exit: -1, gateIndex: -1, idle: map[int]Millis{}}
-}
-
-// drained: no task of the pool exists unfinished or can still appear.
-func (r *Run) drained(p *poolState) bool {
-	for _, n := range p.def.nodes {
-		if !r.steps[n.index].closed {
-			return false
-		}
-	}
-	return true
-}
-
-// lists are the worker lists of every step whose width the pool's steps
-// decide. Meaningful once the pool is drained.
-func (r *Run) lists(p *poolState) []WorkerList {
-	var out []WorkerList
-	for _, n := range p.def.nodes {
-		for _, target := range n.steers {
-			out = append(out, WorkerList{Step: target.name, Workers: r.width(target)})
-		}
-	}
-	return out
-}
-
-// width is the number of workers a step gets: W = min(tasks, max-workers).
-// While the deciding step still runs it is what is known so far.
-func (r *Run) width(n *node) int {
-	if n.fan == nil {
-		return 1
-	}
-	return int(min(r.steps[n.fan.index].fanned, int64(r.definition.MaxWorkers)))
 }
 
 func (r *Run) expectedWorkers(p *poolState) int {
@@ -89,7 +60,7 @@ func (r *Run) idleAnswer(inc *incarnation) Answer {
 			others++
 		}
 	}
-	if r.canGrow(p) || others < r.keep(p) {
+	if !p.due || others < r.keep(p) {
 		p.idle[inc.worker] = r.now
 		return Wait{Until: until}
 	}
@@ -104,20 +75,6 @@ func (r *Run) keep(p *poolState) int {
 		n += max(1, r.policy.Spares)
 	}
 	return max(1, n)
-}
-
-// canGrow: steps before the pool may still make tasks for it. In KFP a pool
-// starts when what it depends on is drained; pools that serve a segment of
-// several steps grow while they run.
-func (r *Run) canGrow(p *poolState) bool {
-	for _, n := range p.def.nodes {
-		for _, parent := range n.in {
-			if parent.pool != p.def && !r.steps[parent.index].closed {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // stepGateAsked answers the gate. A failed run comes first: were the gate to
@@ -164,7 +121,7 @@ func (r *Run) silentSince(p *poolState) (Millis, bool) {
 	if r.state != RunRunning || p.counts[waiting] == 0 || p.counts[leased]+p.counts[running] > 0 {
 		return 0, false
 	}
-	if r.canGrow(p) {
+	if !p.due {
 		return 0, false // KFP has not started it yet
 	}
 	since := max(p.runnableSince, p.dueSince)

@@ -1,5 +1,7 @@
 package schedule
 
+import "slices"
+
 // taskState is where a task stands. The zero value is a place in the graph
 // that no task has reached.
 type taskState uint8
@@ -21,17 +23,21 @@ func (s taskState) String() string { return stateNames[s] }
 
 // group is the tasks of one step within one enclosing foreach: a dense range
 // of indices, one byte each, plus what only some of them need. A step outside
-// any foreach is a group of width 1.
+// any foreach is a group of width 1. A loop has a group for each of its places;
+// the indices are the iterations, and it grows with each.
 type group struct {
 	node *node
-	// parent is the id of the split task whose indices these are; empty at
-	// depth 0.
+	// parent is the place of the split whose indices these are, empty at depth
+	// 0; of a loop the place itself.
 	parent string
 	width  int64
 	state  []taskState
 	// done holds the common ending compactly: attempt 0 succeeded at once.
 	// Allocated with the first one.
 	done []doneAttempt
+	// choice is where a switch went, as an index into the node's next steps;
+	// allocated with the first one.
+	choice []int16
 	// live holds every task that is leased, was retried, or failed.
 	live map[int64]*task
 	// arrived counts the inputs of a join that is not complete yet.
@@ -59,9 +65,22 @@ func (t ref) open() *task {
 	k := t.g.live[t.i]
 	if k == nil {
 		k = &task{}
+		if t.g.live == nil {
+			t.g.live = map[int64]*task{}
+		}
 		t.g.live[t.i] = k
 	}
 	return k
+}
+
+// setAt sets an index of a group's slice that is allocated, or grown to the
+// group's width, when first needed.
+func setAt[T any](s []T, i int64, v T, width int64) []T {
+	if int64(len(s)) < width {
+		s = slices.Grow(s, int(width)-len(s))[:width]
+	}
+	s[i] = v
+	return s
 }
 
 // doneAttempt is a task that succeeded with attempt 0 and never looked back.
@@ -148,8 +167,10 @@ func (r *Run) setState(t ref, to taskState) {
 type stepState struct {
 	made   int64
 	counts [numStates]int64
-	// fanned is the sum of the widths of the step's foreach tasks so far.
+	// fanned is the sum of the widths of the step's foreach tasks so far, routed
+	// how many of a switch's tasks went to each of its next steps.
 	fanned int64
+	routed []int64
 	// closed: no task of the step exists unfinished or can still appear. Never
 	// revoked, since only unfinished tasks are ever re-opened.
 	closed bool
@@ -161,7 +182,7 @@ func (r *Run) group(n *node, parent string, width int64) *group {
 	if g := r.groups[key]; g != nil {
 		return g
 	}
-	g := &group{node: n, parent: parent, width: width, state: make([]taskState, width), live: map[int64]*task{}}
+	g := &group{node: n, parent: parent, width: width, state: make([]taskState, width)}
 	r.groups[key] = g
 	r.order = append(r.order, g)
 	return g

@@ -8,67 +8,109 @@ import (
 
 // Task ids are the task's place in the graph: "task", then "-" and an index
 // per foreach frame, outermost first: "task-3-7". They start with a letter
-// and stay the same over attempts. Reserved for later, in this order:
-// "-r<k>" for iteration k of a recursion, "-n<rank>" for a gang's member,
-// "-i<k>" for the continuation of a task whose attempt numbers are used up.
+// and stay the same over attempts. A task of a loop has its iteration after
+// the place, "-r<k>" from 0; what follows the loop is at the place alone.
+// Reserved for later: "-n<rank>" for a gang's member, before that; "-i<k>" for
+// the continuation of a task whose attempt numbers are used up, at the end.
 const (
 	rootID       = "task"
 	parametersID = "params"
 )
 
 func (t ref) id() string {
-	switch {
-	case t.g.node.parameters:
+	if t.g.node.parameters {
 		return parametersID
-	case t.g.node.depth == 0:
-		return rootID
-	default:
-		return t.g.parent + "-" + strconv.FormatInt(t.i, 10)
 	}
+	return t.place() + t.suffix()
 }
 
 func (t ref) taskID() TaskID { return TaskID{Step: t.g.node.name, Task: t.id()} }
 
-// place is the id of the task's place; that of `_parameters` is the root.
+// place is where in the graph the task stands; that of `_parameters` is the
+// root.
 func (t ref) place() string {
-	if t.g.node.parameters {
+	switch n := t.g.node; {
+	case n.loops:
+		return t.g.parent
+	case n.depth == 0:
 		return rootID
+	default:
+		return inside(t.g.parent, t.i)
 	}
-	return t.id()
 }
+
+// suffix is what the task's id has after its place.
+func (t ref) suffix() string {
+	if t.g.node.loops {
+		return "-r" + strconv.FormatInt(t.i, 10)
+	}
+	return ""
+}
+
+// inside is the place of a split's child, outer the way back.
+func inside(place string, i int64) string { return place + "-" + strconv.FormatInt(i, 10) }
+
+func outer(place string) string { return place[:max(0, strings.LastIndexByte(place, '-'))] }
 
 // find returns the task of that id, or ErrUnknown.
 func (r *Run) find(id TaskID) (ref, error) {
-	unknown := func() (ref, error) {
-		return ref{}, fmt.Errorf("%w: no task %s/%s in this run", ErrUnknown, clip(id.Step), clip(id.Task))
-	}
-	if r.graph == nil {
-		return unknown()
-	}
-	n := r.graph.byName[id.Step]
-	if n == nil {
-		return unknown()
-	}
-	if n.parameters {
-		if id.Task != parametersID {
-			return unknown()
+	if r.graph != nil {
+		if n := r.graph.byName[id.Step]; n != nil {
+			if t, ok := r.named(n, id.Task); ok {
+				return t, nil
+			}
 		}
-		return r.at(n, rootID, unknown)
 	}
-	return r.at(n, id.Task, unknown)
+	return ref{}, fmt.Errorf("%w: no task %s/%s in this run", ErrUnknown, clip(id.Step), clip(id.Task))
 }
 
-// at returns the task of a step at a place.
-func (r *Run) at(n *node, place string, unknown func() (ref, error)) (ref, error) {
+// named returns the task of a step by its id.
+func (r *Run) named(n *node, id string) (ref, bool) {
+	if n.parameters {
+		return ref{r.groups[groupKey{n.index, ""}], 0}, id == parametersID
+	}
+	if !n.loops {
+		return r.latest(n, id)
+	}
+	place, iteration, ok := cutSuffix(id, "-r")
+	if !ok {
+		return ref{}, false
+	}
+	t := ref{r.groups[groupKey{n.index, place}], iteration}
+	return t, t.g != nil && iteration < t.g.width
+}
+
+// latest returns the task of a step at a place: of a loop the last iteration.
+func (r *Run) latest(n *node, place string) (ref, bool) {
+	if n.loops {
+		g := r.groups[groupKey{n.index, place}]
+		if g == nil {
+			return ref{}, false
+		}
+		return ref{g, g.width - 1}, true
+	}
 	parent, i, ok := splitPlace(n, place)
 	if !ok {
-		return unknown()
+		return ref{}, false
 	}
-	g := r.groups[groupKey{n.index, parent}]
-	if g == nil || i >= g.width || g.state[i] == absent {
-		return unknown()
+	t := ref{r.groups[groupKey{n.index, parent}], i}
+	return t, t.g != nil && i < t.g.width && t.state() != absent
+}
+
+// cutSuffix takes a number and the mark before it off the end of an id.
+func cutSuffix(id, mark string) (rest string, k int64, ok bool) {
+	cut := strings.LastIndex(id, mark)
+	if cut < 0 {
+		return "", 0, false
 	}
-	return ref{g, i}, nil
+	k, ok = index(id[cut+len(mark):])
+	return id[:cut], k, ok
+}
+
+// index reads a number as this package writes it.
+func index(digits string) (int64, bool) {
+	i, err := strconv.ParseInt(digits, 10, 64)
+	return i, err == nil && i >= 0 && strconv.FormatInt(i, 10) == digits
 }
 
 // splitPlace takes the last index off a place of the step's depth.
@@ -76,16 +118,7 @@ func splitPlace(n *node, place string) (parent string, i int64, ok bool) {
 	if n.depth == 0 {
 		return "", 0, place == rootID
 	}
-	cut := strings.LastIndexByte(place, '-')
-	if cut < 0 {
-		return "", 0, false
-	}
-	digits := place[cut+1:]
-	i, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || i < 0 || strconv.FormatInt(i, 10) != digits {
-		return "", 0, false
-	}
-	return place[:cut], i, true
+	return cutSuffix(place, "-")
 }
 
 // indexPath is the foreach indices in a place, outermost first.

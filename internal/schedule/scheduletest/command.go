@@ -46,7 +46,11 @@ func (s *Script) event(verb string, args []string) (schedule.Event, error) {
 	case "finish":
 		return schedule.Finished{KFPState: id, Message: strings.Join(rest, " ")}, nil
 	case "ask":
-		return schedule.LeaseAsked{Incarnation: id}, nil
+		ev := schedule.LeaseAsked{Incarnation: id}
+		if len(rest) > 0 {
+			ev.Prefer, _ = strings.CutPrefix(rest[0], "prefer=")
+		}
+		return ev, nil
 	}
 	return s.leaseEvent(verb, id, rest)
 }

@@ -4,6 +4,7 @@
 package scheduletest
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/millrace/millrace/internal/flowdef"
@@ -29,8 +30,15 @@ func Flow(lines ...string) *flowdef.Definition {
 		if len(words) > 2 {
 			s.Next = strings.Split(words[2], ",")
 		}
-		if s.Type == flowdef.SplitForeach {
+		switch s.Type {
+		case flowdef.SplitForeach:
 			s.ForeachVar = "items"
+		case flowdef.SplitSwitch:
+			s.Condition, s.SwitchCases = "way", map[string]string{}
+			for i, next := range s.Next {
+				s.SwitchCases[fmt.Sprintf("%d", i)] = next
+			}
+		case flowdef.Start, flowdef.Linear, flowdef.Join, flowdef.End, flowdef.SplitStatic, flowdef.SplitParallel:
 		}
 		d.Steps = append(d.Steps, s)
 	}
@@ -50,5 +58,19 @@ func Flows() map[string]*flowdef.Definition {
 		"static": Flow("start split-static a,b", "a linear join", "b linear join", ">join join end", "end end"),
 		"mixed": Flow("start split-foreach body", "body split-static a,b", "a linear sjoin", "b split-foreach leaf", "leaf linear bjoin",
 			">bjoin join sjoin", ">sjoin join fjoin", ">fjoin join end", "end end"),
+
+		"switch": Flow("start split-switch a,b,end", "a linear meet", "b linear c", "c linear meet", "meet linear end", "end end"),
+		"shared": Flow("start split-static p,q", "p split-switch l,r", "l split-switch x,y", "r split-switch x,z", "x linear m", "y linear m",
+			"z linear m", "m linear join", "q linear join", ">join join end", "end end"),
+		"branch": Flow("start split-switch f,s,end", "f split-foreach w", "w linear fjoin", ">fjoin join end",
+			"s split-static u,v", "u linear sjoin", "v split-foreach x", "x linear vjoin", ">vjoin join sjoin", ">sjoin join end", "end end"),
+		"leaves": Flow("start split-foreach s", "s split-switch a,b", "a linear join", "b split-switch c,d", "c linear join", "d linear join",
+			">join join end", "end end"),
+		"loop": Flow("start linear one", "one split-switch one,two", "two split-switch two,a,b", "a linear end", "b linear end", "end end"),
+		"loops": Flow("start split-static p,q", "p split-foreach loop", "loop split-switch loop,after", "after linear pjoin", ">pjoin join join",
+			"q split-switch r,s", "r linear again", "s linear again", "again split-switch again,t", "t linear join", ">join join end", "end end"),
+		"deep": Flow("start split-foreach outer", "outer split-switch skip,inner", "skip linear ojoin", "inner split-foreach body",
+			"body split-switch body,x,y", "x linear ijoin", "y split-switch y,ijoin2", "ijoin2 linear ijoin", ">ijoin join ojoin",
+			">ojoin join end", "end end"),
 	}
 }

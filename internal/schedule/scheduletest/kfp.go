@@ -2,6 +2,7 @@ package scheduletest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/internal/flowdef"
@@ -38,8 +39,10 @@ type simNode struct {
 	lists map[string]int
 }
 
-// layOut makes the nodes the compiler would: a pool per step, a gate for each
-// pool that is wider than one; dependants hang on the gate.
+// layOut makes the nodes the compiler would. A step of fixed width is one
+// container; any other is a pool over the list that the end of its decider
+// gives. Dependants hang on the gate, where a step needs one: inside a foreach,
+// or when it decides lists itself.
 func (s *Sim) layOut() {
 	d := s.cfg.Definition
 	places, err := d.Frames()
@@ -47,20 +50,29 @@ func (s *Sim) layOut() {
 		s.err = err
 		return
 	}
+	s.places = places
+	widths := d.Widths(places)
+	decides := make([]bool, len(d.Steps))
+	for _, w := range widths {
+		if !w.Fixed() {
+			decides[w.Decider()] = true
+		}
+	}
 	ends := make([]*simNode, len(d.Steps)) // what a step's dependants hang on
 	for i, step := range d.Steps {
 		n := &simNode{name: step.Name, step: step.Name, lists: map[string]int{}}
 		for _, parent := range places[i].Parents {
 			n.needs = append(n.needs, ends[parent])
 		}
-		for _, f := range places[i].Frames {
-			if d.Steps[f.Split].Type == flowdef.SplitForeach {
-				n.list = ends[f.Split]
-			}
-		}
 		s.nodes = append(s.nodes, n)
 		ends[i] = n
-		if n.list != nil {
+		if widths[i].Fixed() {
+			continue
+		}
+		n.list = ends[widths[i].Decider()]
+		n.needs = append(n.needs, n.list)
+		many := slices.ContainsFunc(places[i].Frames, func(f flowdef.Frame) bool { return d.Steps[f.Split].Type != flowdef.SplitStatic })
+		if many || decides[i] {
 			gate := &simNode{name: "gate-" + step.Name, step: step.Name, gate: true, needs: n.needs, lists: map[string]int{}}
 			s.nodes = append(s.nodes, gate)
 			ends[i] = gate

@@ -15,6 +15,8 @@ type observer struct {
 	attempts  map[schedule.TaskID]int // highest started
 	succeeded map[schedule.TaskID]int
 	drained   map[string]bool
+	wentOn    map[schedule.TaskID]schedule.Transition
+	lists     map[string]int
 }
 
 type attemptKey struct {
@@ -26,6 +28,7 @@ func newObserver() observer {
 	return observer{
 		live: map[schedule.TaskID]uint64{}, attempts: map[schedule.TaskID]int{},
 		succeeded: map[schedule.TaskID]int{}, drained: map[string]bool{},
+		wentOn: map[schedule.TaskID]schedule.Transition{}, lists: map[string]int{},
 	}
 }
 
@@ -70,6 +73,9 @@ func (s *Sim) observe(rec schedule.Record) {
 			s.fail("task %v succeeded with attempt %d and %d", rec.Task, other, rec.Attempt)
 		}
 		o.succeeded[rec.Task] = rec.Attempt
+		if !s.cfg.Quick {
+			o.wentOn[rec.Task] = rec.Transition
+		}
 		if rec.Attempt != o.attempts[rec.Task] {
 			s.fail("task %v succeeded with attempt %d, the highest started is %d", rec.Task, rec.Attempt, o.attempts[rec.Task])
 		}
@@ -135,4 +141,5 @@ func (s *Sim) finalChecks() {
 			s.fail("task %v is %s after the end", t.Task, t.State)
 		}
 	}
+	s.checkLists()
 }

@@ -134,9 +134,7 @@ func (s *Sim) ask(p *pod) {
 		case schedule.Leave:
 			s.exit(p, true)
 		case schedule.Drained:
-			for _, l := range a.Lists {
-				p.node.lists[l.Step] = l.Workers
-			}
+			s.giveLists(p.node, a.Lists)
 			s.exit(p, true)
 		case schedule.Ended:
 			s.exit(p, !a.ExitFailed)
@@ -148,6 +146,7 @@ func (s *Sim) ask(p *pod) {
 
 // prepare is what comes before the attempt: adopt, or start one.
 func (s *Sim) prepare(p *pod, g schedule.Grant, sent schedule.Millis) {
+	s.checkInputs(g)
 	p.work++
 	p.lease = &g
 	p.write = &writer{pod: p, attempt: -1, trust: sent + s.cfg.Policy.TTL}
@@ -222,7 +221,8 @@ func (s *Sim) report(p *pod, attempt int, ok, adopted bool) {
 	g := *p.lease
 	ev := schedule.Reported{Incarnation: p.incarnation, Task: g.Task, Token: g.Token, Attempt: attempt, Adopted: adopted}
 	if ok {
-		ev.Succeeded = s.transition(g.Task)
+		tr := s.decide(g.Task, g.IndexPath)
+		ev.Succeeded = &tr
 	} else {
 		s.Stats.UserFailures++
 		delete(s.store, attemptKey{parametersTask, 0}) // its retry writes anew
@@ -245,17 +245,6 @@ func (s *Sim) report(p *pod, attempt int, ok, adopted bool) {
 }
 
 var parametersTask = schedule.TaskID{Step: flowdef.ParametersStep, Task: "params"}
-
-func (s *Sim) transition(id schedule.TaskID) *schedule.Transition {
-	tr := &schedule.Transition{}
-	if def, ok := s.cfg.Definition.Step(id.Step); ok {
-		tr.Next = def.Next
-		if def.Type == flowdef.SplitForeach {
-			tr.NumSplits = s.cfg.Splits
-		}
-	}
-	return tr
-}
 
 // renew keeps the lease of one piece of work.
 func (s *Sim) renew(p *pod, work int) {
@@ -366,9 +355,7 @@ func (s *Sim) askGate(p *pod) {
 		}
 		switch a := a.(type) {
 		case schedule.Drained:
-			for _, l := range a.Lists {
-				p.node.lists[l.Step] = l.Workers
-			}
+			s.giveLists(p.node, a.Lists)
 			s.exit(p, true)
 		case schedule.Ended:
 			s.exit(p, false)

@@ -20,7 +20,7 @@ import (
 //	policy [ttl=30] [start_timeout=60] [infra=2] [spares=2]     seconds; before open
 //	open [parameters JSON]          at SECONDS (the clock)       tick
 //	join ID pool/worker[#index][@uid]                            left ID    gone ID
-//	ask ID      start ID      renew ID     release ID [child_gone]
+//	ask ID [prefer=3-7]      start ID      renew ID     release ID [child_gone]
 //	ok ID [splits=N] [adopted] [next=a,b] [gang=N]    fail ID class reason... [adopted] [attempt=N]
 //	gate pool [ID#index]    verify    cancel reason    finish STATE message
 //	restart (recover from the encoded records)    state    tasks

@@ -16,16 +16,18 @@ import (
 // one; everything else is a model of what design and contracts say. All
 // randomness comes from the seed.
 type Sim struct {
-	cfg  SimConfig
-	rng  *rand.Rand
-	now  schedule.Millis
-	todo events
-	seq  int
+	cfg    SimConfig
+	decide Decide
+	rng    *rand.Rand
+	now    schedule.Millis
+	todo   events
+	seq    int
 
 	run    *schedule.Run
 	log    [][]byte
 	downTo schedule.Millis
 
+	places []flowdef.Placement
 	nodes  []*simNode
 	writes map[schedule.TaskID][]*writer
 	store  map[attemptKey]bool // DONE is there, and whether _task_ok is True
@@ -48,8 +50,11 @@ type Stats struct {
 type SimConfig struct {
 	Seed       uint64
 	Definition *flowdef.Definition
-	Splits     int64
-	Policy     schedule.Policy
+	// Splits is the width of every foreach. Decide says what a task goes on to;
+	// nil draws it from the seed.
+	Splits int64
+	Decide Decide
+	Policy schedule.Policy
 	// Message: a request or a reply is lost. Kill: a pod dies in a task.
 	// Vanish: its pod object is gone instead, Zombie: and the process lives
 	// on, cut off. UserFailure: an attempt fails. Final: with no retry.
@@ -82,6 +87,9 @@ func NewSim(cfg SimConfig) *Sim {
 		run: schedule.NewRun(cfg.Policy), writes: map[schedule.TaskID][]*writer{}, store: map[attemptKey]bool{},
 	}
 	s.seen = newObserver()
+	if s.decide = cfg.Decide; s.decide == nil {
+		s.decide = Drawn(cfg.Seed, cfg.Definition, cfg.Splits)
+	}
 	s.layOut()
 	return s
 }
