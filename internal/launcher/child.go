@@ -15,6 +15,11 @@ func (a *attempt) command() (supervise.Command, error) {
 		flow: a.flow, step: a.step, task: a.task, run: runID(a.input), attempt: a.number, retries: a.retries,
 		space: a.space, codeDir: a.pkg.CodeDir, inputs: filepath.Join(filepath.Dir(a.space.Dir), "input-paths"),
 	}
+	if g := a.task.Gang; g != nil {
+		if err := checkGang(g); err != nil {
+			return supervise.Command{}, fmt.Errorf("the command of %s: %w", a.task.Ref, err)
+		}
+	}
 	argv, err := i.argv()
 	if err != nil {
 		return supervise.Command{}, fmt.Errorf("the command of %s: %w", a.task.Ref, err)
@@ -27,6 +32,11 @@ func (a *attempt) command() (supervise.Command, error) {
 		}
 		if err := os.WriteFile(i.inputs, []byte(paths), 0o600); err != nil {
 			return supervise.Command{}, fmt.Errorf("the inputs of %s: %w", a.task.Ref, err)
+		}
+		if g := a.task.Gang; g != nil {
+			if err := os.WriteFile(i.members(), gangMembers(g), 0o600); err != nil {
+				return supervise.Command{}, fmt.Errorf("the gang of %s: %w", a.task.Ref, err)
+			}
 		}
 		if s := a.step.TimeoutSeconds; s > 0 {
 			timeout = time.Duration(s)*time.Second + timeoutGrace

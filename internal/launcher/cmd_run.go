@@ -38,6 +38,8 @@ func newRunCommand(env *Env) *cobra.Command {
 	flags := cmd.Flags()
 	o.declare(flags)
 	flags.StringVar(&o.step, "step", "", "the step whose pool this worker joins")
+	flags.StringVar(&o.podIP, "pod-ip", "", "where the other members of a gang (num_parallel) reach this pod (default: 127.0.0.1)")
+	setting.Env(flags, "pod-ip", "MILLRACE_POD_IP")
 	flags.StringVar(&o.serviceURL, "service-url", "", "Metaflow's metadata service (default: the one the flow was deployed with)")
 	setting.Env(flags, "service-url", "METAFLOW_SERVICE_URL")
 	setting.Secret(flags, &o.serviceHeaders, "METAFLOW_SERVICE_HEADERS", "headers for the metadata service, a JSON object")
@@ -76,6 +78,11 @@ func (o *runOptions) run(ctx context.Context, env *Env) error {
 		s.parameters = &values
 	}
 	w := &worker{session: s, flow: doc.flow, step: step}
+	if step.Parallel {
+		if w.address, err = gangAddress(o.address()); err != nil {
+			return err
+		}
+	}
 	closePod := func() {}
 	defer func() { closePod() }()
 	w.ready = func() error {

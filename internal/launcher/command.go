@@ -2,6 +2,7 @@ package launcher
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -27,6 +28,9 @@ type invocation struct {
 	// inputs is the file with the input paths.
 	inputs string
 }
+
+// members is the file with the ids of a gang's tasks.
+func (i invocation) members() string { return filepath.Join(filepath.Dir(i.inputs), "gang-members") }
 
 // plain is an executable that needs no shell.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_./+-]+$`)
@@ -89,6 +93,9 @@ func (i invocation) stepCommand(args []string) []string {
 	args = append(args, "step", i.task.Ref.Step, "--run-id="+i.run, "--task-id="+i.task.Ref.TaskID,
 		"--input-paths-filename="+i.inputs,
 		"--retry-count="+strconv.Itoa(i.attempt), "--max-user-code-retries="+strconv.Itoa(i.retries))
+	if g := i.task.Gang; g != nil {
+		args = append(args, gangOptions(g)...)
+	}
 	if i.task.SplitIndex != nil {
 		args = append(args, "--split-index="+strconv.FormatInt(*i.task.SplitIndex, 10))
 	}

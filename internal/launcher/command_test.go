@@ -44,6 +44,14 @@ func TestArgv(t *testing.T) {
 	}{
 		"step":  {nil, strings.Fields(step)},
 		"split": {func(i *invocation) { i.task.SplitIndex = new(int64(0)) }, strings.Fields(step + " --split-index=0")},
+		"control task of a gang": {func(i *invocation) {
+			i.task.SplitIndex = new(int64(0))
+			i.task.Gang = &driverclient.Gang{Size: 2, MainAddress: "10.0.0.7:4000", Members: []string{"task-1-n0", "task-1-n1"}}
+		}, strings.Fields(step + " --ubf-context=ubf_control --num-parallel=2 --split-index=0")},
+		"member of a gang": {func(i *invocation) {
+			i.task.SplitIndex = new(int64(1))
+			i.task.Gang = &driverclient.Gang{Size: 2, Rank: 1, MainAddress: "10.0.0.7:4000", Members: []string{"task-1-n0", "task-1-n1"}}
+		}, strings.Fields(step + " --ubf-context=ubf_task --num-parallel=2 --split-index=1")},
 		"tags and namespace": {func(i *invocation) {
 			i.flow.Tags, i.flow.Namespace = []string{"a", "b"}, "user:alice"
 		}, strings.Fields(step + " --tag=a --tag=b --namespace=user:alice")},

@@ -46,6 +46,10 @@ func (i invocation) environment(pod []string) []string {
 		env["METAFLOW_OWNER"] = i.flow.Owner
 	}
 	maps.Copy(env, i.known(env["PYTHONPATH"]))
+	if g := i.task.Gang; g != nil {
+		maps.DeleteFunc(env, func(name, _ string) bool { return slices.Contains(gangRoles, name) })
+		maps.Copy(env, gangEnvironment(g, i.members()))
+	}
 	out := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		out = append(out, name+"="+env[name])

@@ -24,8 +24,8 @@ type options struct {
 
 	driver, token, tokenFile, driverCA string
 
-	podName, podUID string
-	retryIndex      int
+	podName, podUID, podIP string
+	retryIndex             int
 }
 
 func (o *options) declare(flags *pflag.FlagSet) {

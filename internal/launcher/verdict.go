@@ -33,7 +33,7 @@ type seen struct {
 //
 //	lease lost                             none: write nothing more
 //	exit 0, _task_ok, DONE                 succeeded, also when it was told to end meanwhile
-//	run cancelled                          cancelled
+//	run or gang over                       cancelled
 //	the pod is being deleted               none: the lease is given back
 //	code package refused                   final
 //	trouble of launcher, store or service  infrastructure

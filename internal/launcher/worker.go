@@ -24,6 +24,9 @@ type worker struct {
 	flow  *flowdef.Definition
 	step  *flowdef.Step
 	terms driverclient.Terms
+	// address is where the other members of a gang reach this worker; empty
+	// where there are no gangs.
+	address string
 	// ready makes what tasks need, once the driver's terms are known; it may be
 	// called again.
 	ready func() error
@@ -64,6 +67,7 @@ func (w *worker) join(ctx context.Context) error {
 		joined, err = w.driver.JoinPool(ctx, driverclient.Join{
 			Pool: w.step.Name, Worker: w.input.Worker, Incarnation: w.incarnation, RetryIndex: w.options.retryIndex,
 			PodUID: w.options.podUID, PodName: w.options.podName, TraceID: w.incarnation,
+			Address: w.address,
 		})
 		return err
 	})

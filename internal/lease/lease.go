@@ -9,9 +9,9 @@ import (
 var (
 	// ErrLost: another holds the task now, or may soon. Write nothing more.
 	ErrLost = errors.New("lease lost")
-	// ErrCancelled: the run was cancelled. The lease still holds, so that the
-	// end of the child can be reported.
-	ErrCancelled = errors.New("run cancelled")
+	// ErrCancelled: the run is over, or the gang of the task is. The lease still
+	// holds, so that the end of the child can be reported.
+	ErrCancelled = errors.New("cancelled")
 )
 
 // Terms are the driver's numbers.

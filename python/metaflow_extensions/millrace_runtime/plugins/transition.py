@@ -10,10 +10,12 @@ The launcher adds it by --with=millrace_transition to `step`, never to `init`,
 whose record of the graph would name it.
 """
 
+import os
 import re
 
 from metaflow.decorators import StepDecorator
 from metaflow.exception import MetaflowException
+from metaflow.unbounded_foreach import UBF_CONTROL
 
 from . import wire
 
@@ -34,11 +36,39 @@ class TransitionDecorator(StepDecorator):
     def step_init(self, flow, graph, step, decos, environment, flow_datastore, logger):
         check_overrides()
 
+    def task_pre_step(
+        self, step_name, task_datastore, metadata, run_id, task_id, flow, graph, retry_count, max_user_code_retries, ubf_context, inputs
+    ):
+        if ubf_context == UBF_CONTROL:
+            # @kubernetes, which comes before, makes up names for the others.
+            flow._control_mapper_tasks = ["%s/%s/%s" % (run_id, step_name, member) for member in _gang() or [task_id]]
+
     def task_post_step(self, step_name, flow, graph, retry_count, max_user_code_retries):
+        _whole_gang(flow)
         _remember(flow)
 
     def task_exception(self, exception, step_name, flow, graph, retry_count, max_user_code_retries):
         _remember(flow)
+
+
+def _gang():
+    """The ids of the gang's tasks by rank, as the launcher says."""
+    path = os.environ.get("MILLRACE_GANG_MEMBERS")
+    if not path:
+        return []
+    with open(path) as f:
+        return f.read().split()
+
+
+def _whole_gang(flow):
+    """A gang inside a foreach inherits the values of that foreach, among which
+    Metaflow looks for those of the gang's members, and fails where there are
+    fewer."""
+    if _get(flow, "_foreach_var") != _GANG:
+        return
+    values = getattr(flow, "_foreach_values", None)
+    if values is not None and len(values) < _get(flow, _GANG).num_parallel:
+        flow._foreach_values = None
 
 
 def _remember(flow):
