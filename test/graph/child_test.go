@@ -1,0 +1,197 @@
+package graph
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/millrace/millrace/internal/flowdef"
+	"github.com/millrace/millrace/internal/schedule"
+)
+
+// place is a task's place, "step/id" without the suffix of a continuation.
+func place(id schedule.TaskID) string {
+	if at := strings.LastIndex(id.Task, "-i"); at >= 0 {
+		return id.Step + "/" + id.Task[:at]
+	}
+	return id.Step + "/" + id.Task
+}
+
+// child is what user code does in an attempt: its outcome is decided when it
+// starts, and written when it ends.
+func (c *cluster) child(p *pod, a schedule.StartAnswer) {
+	id := p.lease.grant.Task
+	if a.Attempt > 5 || a.MaxUserCodeRetries > 5 {
+		c.fail("%v gets attempt %d with %d retries; Metaflow knows attempts 0 to 5", id, a.Attempt, a.MaxUserCodeRetries)
+	}
+	if task := c.want[place(id)]; task != nil && c.f.Step(task.Step).Catch && a.Attempt > a.MaxUserCodeRetries {
+		c.raised[place(id)] = 1000 // the fallback cannot fail
+	}
+	if task := c.want[place(id)]; task != nil && task.Caught && a.Attempt >= a.MaxUserCodeRetries {
+		c.raised[place(id)] = 1000 // @catch handles it
+	}
+}
+
+// raises tells whether the attempt fails: as the flow drew it, or because the
+// place is doomed.
+func (c *cluster) raises(id schedule.TaskID) bool {
+	at := place(id)
+	if c.doomed == at {
+		return true
+	}
+	task := c.want[at]
+	return task != nil && c.raised[at] < task.Fails
+}
+
+// commit ends the child, writes its outcome, and reports it unless the pod dies
+// in between.
+func (c *cluster) commit(p *pod) {
+	id := p.lease.grant.Task
+	good := !c.raises(id)
+	key := attemptKey{id, p.lease.attempt}
+	if was, there := c.store[key]; there && id.Step == flowdef.ParametersStep {
+		good = was
+	}
+	c.store[key] = good
+	if p.retryIndex < restarts-1 && c.chance(c.sky.die) {
+		c.died(p)
+		return
+	}
+	c.report(p, good, false)
+}
+
+func (c *cluster) report(p *pod, good, adopted bool) {
+	id := p.lease.grant.Task
+	if good {
+		c.reportSuccess(p, adopted)
+		return
+	}
+	c.raised[place(id)]++
+	c.stats.failures++
+	class := schedule.User
+	if c.doomed == place(id) {
+		class = schedule.Final
+	}
+	c.reportFailure(p, schedule.Failure{Class: class, Reason: "exit code 1"}, adopted)
+}
+
+func (c *cluster) reportSuccess(p *pod, adopted bool) {
+	id := p.lease.grant.Task
+	ev := schedule.Reported{
+		Incarnation: p.incarnation, Task: id, Token: p.lease.grant.Token, Attempt: p.lease.attempt, Adopted: adopted,
+		Succeeded: &schedule.Transition{},
+	}
+	if task := c.want[place(id)]; task != nil {
+		ev.Succeeded = &schedule.Transition{Next: task.Next, NumSplits: task.NumSplits, GangSize: task.GangSize}
+	}
+	answer, ok := c.sent(p, ev)
+	if !ok {
+		return
+	}
+	if answer.Succeeded == nil || answer.ExitFailed {
+		c.fail("the success of %v is answered %+v", id, answer)
+	}
+	if other, twice := c.got[place(id)]; twice && other != id.Task {
+		c.fail("%v succeeded, and %s before", id, other)
+	}
+	c.got[place(id)] = id.Task
+	c.stats.tasks++
+	if adopted {
+		c.stats.adopted++
+	}
+	if place(id) != id.Step+"/"+id.Task {
+		c.stats.continued++
+	}
+	p.lease.reported = true
+	c.drop(p)
+}
+
+func (c *cluster) reportFailure(p *pod, f schedule.Failure, adopted bool) {
+	id := p.lease.grant.Task
+	answer, ok := c.sent(p, schedule.Reported{
+		Incarnation: p.incarnation, Task: id, Token: p.lease.grant.Token, Attempt: p.lease.attempt, Failed: &f, Adopted: adopted,
+	})
+	if !ok {
+		return
+	}
+	p.lease.reported = true
+	doomed := f.Class == schedule.Final
+	if doomed {
+		c.doomed, c.runFailed = "", true
+	}
+	if answer.Retry == doomed || answer.ExitFailed != doomed {
+		c.fail("the failure %+v of %v is answered %+v", f, id, answer)
+	}
+	c.drop(p)
+	if answer.ExitFailed {
+		c.exit(p, false)
+	}
+}
+
+// sent reports; the lease may be over when its gang's round is.
+func (c *cluster) sent(p *pod, ev schedule.Reported) (schedule.ReportAnswer, bool) {
+	answer, err := c.driver.do(ev)
+	if err == nil && c.chance(c.sky.again) {
+		answer, err = c.driver.do(ev)
+	}
+	a, ok := answer.(schedule.ReportAnswer)
+	switch {
+	case errors.Is(err, schedule.ErrStale) && p.lease.grant.Gang != nil:
+		c.drop(p)
+		return a, false
+	case err != nil || !ok:
+		c.fail("%+v is answered %#v, %w", ev, answer, err)
+		return a, false
+	}
+	return a, true
+}
+
+// cancelled ends the child that was told to end.
+func (c *cluster) cancelled(p *pod) {
+	g := p.lease.grant
+	answer, ok := c.sent(p, schedule.Reported{
+		Incarnation: p.incarnation, Task: g.Task, Token: g.Token, Attempt: p.lease.attempt,
+		Failed: &schedule.Failure{Class: schedule.CancelledClass, Reason: "cancelled"},
+	})
+	if !ok {
+		return
+	}
+	c.drop(p)
+	if answer.ExitFailed {
+		c.exit(p, false)
+	}
+}
+
+// disturb sends requests of leases that are over: they must change nothing.
+func (c *cluster) disturb() {
+	if len(c.ended) == 0 || !c.chance(c.sky.stale) {
+		return
+	}
+	h := c.ended[c.rng.IntN(len(c.ended))]
+	g := h.grant
+	var ev schedule.Event
+	switch c.rng.IntN(4) {
+	case 0:
+		ev = schedule.AttemptStarted{Incarnation: h.incarnation, Task: g.Task, Token: g.Token}
+	case 1:
+		ev = schedule.Renewed{Incarnation: h.incarnation, Task: g.Task, Token: g.Token}
+	case 2:
+		ev = schedule.Reported{
+			Incarnation: h.incarnation, Task: g.Task, Token: g.Token, Attempt: max(h.attempt, 0),
+			Failed: &schedule.Failure{Class: schedule.Final, Reason: "late"},
+		}
+	default:
+		ev = schedule.Released{Incarnation: h.incarnation, Task: g.Task, Token: g.Token, Reason: "late"}
+	}
+	c.stats.late++
+	answer, err := c.driver.do(ev)
+	if errors.Is(err, schedule.ErrStale) || errors.Is(err, schedule.ErrUnknown) {
+		return
+	}
+	// A report is answered with what stands on record; giving back what one
+	// does not hold is no harm.
+	a, reported := answer.(schedule.ReportAnswer)
+	_, released := ev.(schedule.Released)
+	if err != nil || !released && !reported || reported && a.Failed != nil && a.Failed.Reason == "late" {
+		c.fail("%T %+v after its lease is answered %#v, %w", ev, ev, answer, err)
+	}
+}

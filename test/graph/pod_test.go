@@ -1,0 +1,204 @@
+package graph
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/millrace/millrace/internal/schedule"
+)
+
+// pod is one pod: a launcher that runs tasks, or a gate.
+type pod struct {
+	node        *node
+	worker      int
+	retryIndex  int
+	incarnation string
+	joined      bool
+	lease       *held
+	// before is what the pod's predecessor held when it died; the driver may
+	// take that for alive until this pod has joined.
+	before *held
+	// over: the pod has ended; good: with exit code 0.
+	over, good bool
+	// told is the last answer, for messages.
+	told string
+}
+
+func (c *cluster) makePod(n *node, worker, retryIndex int) {
+	c.made++
+	p := &pod{node: n, worker: worker, retryIndex: retryIndex, incarnation: fmt.Sprintf("%s-%d-%d", n.name, worker, c.made)}
+	if old := n.pods[worker]; old != nil {
+		p.before = old.lease
+	}
+	n.pods[worker] = p
+	c.live = append(c.live, p)
+}
+
+// act lets a pod make its next call. It tells whether the pod got anywhere.
+func (c *cluster) act(p *pod) bool {
+	switch {
+	case p.node.gate:
+		return c.askGate(p)
+	case !p.joined:
+		if c.chance(0.7) {
+			return false // still waits for a node
+		}
+		c.join(p)
+	case p.lease == nil:
+		return c.ask(p)
+	case p.lease.attempt < 0:
+		c.begin(p)
+	default:
+		return c.goOn(p)
+	}
+	return true
+}
+
+func (c *cluster) exit(p *pod, good bool) { c.podEnded(p, good) }
+
+func (c *cluster) askGate(p *pod) bool {
+	answer, err := c.driver.do(schedule.GateAsked{Pool: p.node.step, Incarnation: p.incarnation, RetryIndex: p.retryIndex})
+	if err != nil {
+		c.fail("the gate of %s is refused: %w", p.node.step, err)
+		return true
+	}
+	p.told = fmt.Sprintf("%T", answer)
+	switch a := answer.(type) {
+	case schedule.Wait:
+		return false
+	case schedule.Drained:
+		c.takeLists(p.node, a)
+		c.exit(p, true)
+	case schedule.Ended:
+		c.checkEnded(a)
+		c.exit(p, false)
+	default:
+		c.fail("the gate of %s is answered %#v", p.node.step, answer)
+	}
+	return true
+}
+
+// parameters are what the first pool's launchers are given.
+const parameters = `{"alpha":1}`
+
+func (c *cluster) join(p *pod) {
+	var given *string
+	if p.node.step == c.f.Start {
+		given = new(parameters)
+	}
+	if err := c.driver.open(given); err != nil {
+		c.fail("open: %w", err)
+		return
+	}
+	answer := c.must(schedule.Joined{
+		Pool: p.node.step, Worker: p.worker, Incarnation: p.incarnation, RetryIndex: p.retryIndex,
+		PodUID: "uid-" + p.incarnation, PodName: p.incarnation, Address: p.incarnation + ":4000",
+	})
+	p.joined = true
+	if p.before != nil {
+		c.ended = append(c.ended, *p.before)
+	}
+	if a, ok := answer.(schedule.JoinAnswer); ok && a.ExitFailed {
+		c.exit(p, false)
+	}
+}
+
+func (c *cluster) ask(p *pod) bool {
+	answer := c.must(schedule.LeaseAsked{Incarnation: p.incarnation})
+	p.told = fmt.Sprintf("%T", answer)
+	switch a := answer.(type) {
+	case nil:
+	case schedule.Wait:
+		return false
+	case schedule.Grant:
+		p.lease = &held{incarnation: p.incarnation, grant: a, attempt: -1}
+		c.checkGrant(p, a)
+	case schedule.Leave:
+		c.exit(p, true)
+	case schedule.GiveWay:
+		c.exit(p, false)
+	case schedule.Drained:
+		c.takeLists(p.node, a)
+		c.exit(p, true)
+	case schedule.Ended:
+		c.checkEnded(a)
+		c.exit(p, !a.ExitFailed)
+	default:
+		c.fail("%s is answered %#v", p.incarnation, answer)
+	}
+	return true
+}
+
+// begin is what comes before the child: adopt, give back, or start an attempt.
+func (c *cluster) begin(p *pod) {
+	g := p.lease.grant
+	if g.AdoptAttempt != nil {
+		if good, there := c.store[attemptKey{g.Task, *g.AdoptAttempt}]; there {
+			p.lease.attempt = *g.AdoptAttempt
+			c.report(p, good, true)
+			return
+		}
+	}
+	switch {
+	case c.dies(p):
+	case c.chance(c.sky.blip):
+		c.must(schedule.Released{Incarnation: p.incarnation, Task: g.Task, Token: g.Token, ChildGone: true, Reason: "no space left"})
+		c.drop(p)
+	default:
+		answer := c.must(schedule.AttemptStarted{Incarnation: p.incarnation, Task: g.Task, Token: g.Token})
+		if a, ok := answer.(schedule.StartAnswer); ok {
+			p.lease.attempt = a.Attempt
+			c.child(p, a)
+		}
+	}
+}
+
+// drop forgets a lease that is over.
+func (c *cluster) drop(p *pod) {
+	c.ended = append(c.ended, *p.lease)
+	p.lease = nil
+}
+
+// goOn is a pod whose child runs: it renews, dies, or the child ends.
+func (c *cluster) goOn(p *pod) bool {
+	g := p.lease.grant
+	switch {
+	case g.Gang != nil && c.chance(0.5), c.chance(0.2):
+		answer, err := c.driver.do(schedule.Renewed{Incarnation: p.incarnation, Task: g.Task, Token: g.Token})
+		a, ok := answer.(schedule.RenewAnswer)
+		switch {
+		case errors.Is(err, schedule.ErrStale) && g.Gang != nil:
+			c.drop(p) // its gang's round is over
+		case err != nil || !ok:
+			c.fail("%s renews and is answered %#v, %w", p.incarnation, answer, err)
+		case a.Cancel != "":
+			c.cancelled(p)
+		default:
+			return false
+		}
+	case c.dies(p):
+	case c.chance(c.sky.blip):
+		c.reportFailure(p, schedule.Failure{Class: schedule.Infrastructure, Reason: "the store stayed away"}, false)
+	default:
+		c.commit(p)
+	}
+	return true
+}
+
+// dies ends the pod's process, its death being known by what follows: the same
+// worker with a higher index, or whoever reaped it says so.
+func (c *cluster) dies(p *pod) bool {
+	if p.retryIndex >= restarts-1 || !c.chance(c.sky.die) {
+		return false
+	}
+	if c.chance(0.3) {
+		c.must(schedule.WorkerGone{Incarnation: p.incarnation})
+	}
+	c.died(p)
+	return true
+}
+
+func (c *cluster) died(p *pod) {
+	c.stats.deaths++
+	c.podEnded(p, false)
+}
