@@ -1,6 +1,7 @@
 """Stands for the `driver` program: keeps what it was called with, and answers
-as `deploy`, `compile`, `trigger` and `status` do."""
+as `deploy`, `deployed`, `compile`, `trigger` and `status` do."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -19,7 +20,15 @@ def main():
     failure = folder / "failure"
     if failure.exists():
         sys.exit(failure.read_text())
-    if arguments[0] == "compile":
+    if arguments[0] == "deploy":
+        deployed = pathlib.Path(arguments[arguments.index("--definition") + 1]).read_bytes()
+        url = arguments[arguments.index("--definition-url") + 1]
+        (folder / "deployed.json").write_text(
+            json.dumps({"version": "v1", "definition_url": url, "definition_sha256": hashlib.sha256(deployed).hexdigest()})
+        )
+    if arguments[0] == "deployed":
+        print((folder / "deployed.json").read_text())
+    elif arguments[0] == "compile":
         print("the pipeline")
     elif arguments[0] == "status" and "--json" not in arguments:
         print("a table")

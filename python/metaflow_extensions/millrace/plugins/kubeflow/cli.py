@@ -60,6 +60,17 @@ def trigger(ctx, run_id_file=None, **kwargs):
     trigger(ctx.obj, ctx.meta["millrace.given"], kwargs, run_id_file)
 
 
+@kubeflow_pipelines.command(help="Start a run of the deployed flow that takes over the finished tasks of an earlier run, with its parameters.")
+@click.option("--origin-run-id", default=None, type=str, help="The run to go on from, kfp-... (default: the one last triggered from here).")
+@click.option("--step", default=None, type=str, help="Run this step and all that follows anew (default: only what had not succeeded).")
+@click.option("--run-id-file", default=None, show_default=True, type=str, help="Write the ID of this run to the file specified.")
+@click.pass_obj
+def resume(obj, origin_run_id=None, step=None, run_id_file=None):
+    from .resume import resume
+
+    resume(obj, origin_run_id, step, run_id_file)
+
+
 @kubeflow_pipelines.command(help="Show how a run stands.")
 @click.option("--run-id", default=None, type=str, help="The run, kfp-... (default: the one last triggered from here).")
 @click.option("--json", "as_json", is_flag=True, default=False, help="Print JSON.")

@@ -16,7 +16,11 @@ def trigger(obj, given, values, run_id_file):
     if obj.millrace_url:
         args += ["--kfp-url", obj.millrace_url]
     data = json.dumps(exact_values(obj, given, values), ensure_ascii=False, allow_nan=False).encode("utf-8")
-    report = binary.run_json("trigger", *args, stdin=data)
+    started(obj, pipeline, binary.run_json("trigger", *args, stdin=data), run_id_file, "triggered")
+
+
+def started(obj, pipeline, report, run_id_file, how):
+    """Says which run the driver started, and keeps it for `status`."""
     run_id = report.get("run_id")
     if not run_id:
         raise KubeflowPipelinesException("driver trigger did not say which run it started: %s" % report)
@@ -24,7 +28,7 @@ def trigger(obj, given, values, run_id_file):
         with open(run_id_file, "w", encoding="utf-8") as f:
             f.write(run_id)
     remember(pipeline, run_id)
-    obj.echo("Run of pipeline *%s* triggered on Kubeflow Pipelines (run-id *%s*)." % (pipeline, run_id), bold=True)
+    obj.echo("Run of pipeline *%s* %s on Kubeflow Pipelines (run-id *%s*)." % (pipeline, how, run_id), bold=True)
     obj.echo("Run id: %s" % run_id)
     if report.get("url"):
         obj.echo("See it at %s" % report["url"], bold=True)
