@@ -130,6 +130,24 @@ test-e2e: build venvs $(TOOLS)/versitygw
 test-chaos: build-failpoints venvs
 	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=0 --basetemp=.cache/pytest-chaos -s test/chaos $(ARGS)
 
+# Random flows on the stack and by Metaflow's own run. Short tasks make many
+# files: memory is the place for them where there is enough of it.
+SCRATCH ?= $(shell test $$(df --output=avail -m /dev/shm 2>/dev/null | tail -1) -gt 4000 2>/dev/null && echo /dev/shm || echo .cache)
+
+.PHONY: test-oracle
+test-oracle: build venvs .cache/flowgen
+	made=$$(mktemp -d -p $(SCRATCH) millrace-oracle-XXXX); trap 'rm -rf "$$made"' EXIT; \
+	$(CLEAN_ENV) $(ORACLE_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=3 --basetemp="$$made/pytest" -s test/oracle $(ARGS)
+
+ORACLE_ENV = $(foreach v,SEED RUNS OPTIONS,$(if $(MILLRACE_ORACLE_$(v)),MILLRACE_ORACLE_$(v)='$(MILLRACE_ORACLE_$(v))'))
+
+.PHONY: proof
+proof: build venvs .cache/flowgen ## Play many random flows on both runtimes and write what came of it into docs/proof.md
+	$(CLEAN_ENV) .venv/bin/python test/oracle/proof.py --scratch $(SCRATCH) $(ARGS)
+
+.cache/flowgen: go.mod $(shell find test/flowgen internal/flowdef -name '*.go')
+	go build -o $@ ./test/flowgen/cmd/flowgen
+
 # Where goroutines of ours meet. The rest starts programs or draws files.
 CONCURRENT := artifact dispatch driver/serve driverclient launcher lease logcapture metadata objstore/... rpc runstore/... schedule supervise tasksocket
 

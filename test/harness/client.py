@@ -88,7 +88,7 @@ def normal(run: dict[str, Any]) -> dict[str, Any]:
         steps[step] = {place[f"{step}/{t['id']}"]: {
             "stack": stack_list(t["stack"]),
             "artifacts": {n: a["value"] for n, a in t["artifacts"].items()},
-            "shas": {n: a["sha"] for n, a in t["artifacts"].items() if n not in ("_graph_info", "_exception")},
+            "shas": {n: a["sha"] for n, a in t["artifacts"].items() if not names_files(n, a)},
             "finished": t["finished"], "successful": t["successful"], "exception": t["exception"], "attempt": t["attempt"],
             "parents": sorted({place[p] for p in t["parents"]}),
             "logs": [{stream: lines(log[stream]) for stream in log} for log in t["logs"]],
@@ -107,6 +107,11 @@ def place_of(step: str, task: dict[str, Any]) -> str:
     """A task's place, which is the same in every run: step[index in each foreach around it], and (iteration) in a loop."""
     place = f"{step}[{','.join(map(str, task['indices']))}]"
     return f"{place}({','.join(map(str, task['iterations']))})" if task["iterations"] else place
+
+
+def names_files(name: str, artifact: dict[str, Any]) -> bool:
+    """Whether an artifact's bytes differ by where the flow's file is."""
+    return name in ("_graph_info", "_exception") or (isinstance(artifact["value"], dict) and "exception" in artifact["value"])
 
 
 CONTINUATION = re.compile(r"-i(\d+)$")

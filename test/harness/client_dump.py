@@ -10,6 +10,7 @@ import sys
 import traceback
 
 from metaflow import Run, metaflow_version, namespace
+from metaflow.exception import MetaflowExceptionWrapper
 from metaflow.tuple_util import ForeachFrame  # pickled as __main__.ForeachFrame
 
 
@@ -19,6 +20,8 @@ def shown(value):
         return {"dict": sorted(([shown(k), shown(v)] for k, v in value.items()), key=repr)}
     if isinstance(value, ForeachFrame):
         return {"frame": [shown(part) for part in value]}
+    if isinstance(value, MetaflowExceptionWrapper):
+        return {"exception": exception(value)}  # its traceback names files
     if isinstance(value, (list, tuple)):
         return {type(value).__name__: [shown(part) for part in value]}
     return {type(value).__name__: repr(value)}
@@ -48,6 +51,17 @@ def parents(t):
     if t.path_components[2] == "_parameters" or "_graph_info" not in t:
         return []
     return sorted(p.path_components[2] + "/" + p.path_components[3] for p in t.parent_tasks)
+
+
+def graph(r):
+    """The flow's graph as its first task recorded it, without the files' names."""
+    info = r["_parameters"].task["_graph_info"].data
+    kept = ("type", "next", "matching_join", "foreach_artifact", "num_parallel", "condition")
+    return {
+        "start": info.get("start_step", "start"), "end": info.get("end_step", "end"),
+        "steps": {name: {k: step[k] for k in kept if step.get(k)} | {"decorators": sorted(d["name"] for d in step["decorators"])}
+                  for name, step in info["steps"].items()},
+    }
 
 
 def where(t, path):
@@ -92,6 +106,7 @@ def run(pathspec):
         "tags": sorted(r.user_tags),
         "system_tags": sorted(r.system_tags),
         "end": None if r.end_task is None else r.end_task.pathspec.split("/", 2)[2],
+        "graph": graph(r),
         "steps": {s.id: [task(t) for t in s] for s in [*r.steps(), r["_parameters"]]},
     }
 

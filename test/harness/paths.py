@@ -6,7 +6,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = ROOT / "bin"
 FAILPOINT_BIN = ROOT / ".cache" / "failpoints"
 TOOLS = ROOT / ".cache" / "bin"
+FLOWGEN = ROOT / ".cache" / "flowgen"
 PYTHON = ROOT / ".venv" / "bin" / "python"
 CLIENT_PYTHON = ROOT / ".venv-client" / "bin" / "python"
 EXAMPLES = ROOT / "examples"
 FLOWS = ROOT / "test" / "e2e" / "flows"
+# What plain runs of random flows came to: those of CI, and those made here.
+ORACLE_RESULTS = ROOT / "test" / "oracle" / "results"
+ORACLE_KEPT = ROOT / ".cache" / "oracle"
+BYTECODE = ROOT / "test" / "oracle" / "bytecode"

@@ -1,0 +1,22 @@
+"""docs/proof.md: what long runs of the tests came to, with the command, the day and the machine."""
+
+import os
+import platform
+
+from .paths import ROOT
+
+PROOF = ROOT / "docs" / "proof.md"
+
+
+def replace(name: str, text: str) -> None:
+    """Puts the text between the marks of that name."""
+    begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+    before, _, rest = PROOF.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    assert after, f"{PROOF} has no {begin.strip()} with its end"
+    PROOF.write_text(before + begin + text + end + after)
+
+
+def machine() -> str:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, Python {platform.python_version()}"

@@ -1,0 +1,79 @@
+"""Random flows, several at once on one stack, each compared with the oracle's."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from . import client, flowgen, oracle
+from .paths import BYTECODE
+from .stack import Run, Stack, flow_name
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How a flow went on the stack."""
+
+    flow: flowgen.Flow
+    run: Run
+    result: dict[str, Any]
+    differences: list[str]
+
+    def __str__(self) -> str:
+        return f"seed {self.flow.seed}, run {self.run.id}:\n" + "\n".join(self.differences[:40])
+
+
+class Fleet:
+    def __init__(self, stack: Stack, oracle: oracle.Oracle, folder: pathlib.Path, *, at_once: int, options: tuple[str, ...] = ()):
+        self.stack, self.oracle, self.folder, self.options = stack, oracle, folder, options
+        share_bytecode(stack)
+        self.reader = client.Reader(client.client_environment(stack), stack.folder)
+        self.pool = concurrent.futures.ThreadPoolExecutor(at_once)
+
+    def start(self, seed: int) -> concurrent.futures.Future[Outcome]:
+        return self.pool.submit(self._play, seed)
+
+    def _play(self, seed: int) -> Outcome:
+        flow = flowgen.generate(seed, self.folder, *self.options)
+        plain = self.oracle.result(flow)
+        run = started(self.stack, flow)
+        run.wait(timeout=300)
+        result = oracle.essence(self.reader.read(run.pathspec))
+        return Outcome(flow, run, result, oracle.differences(result, plain))
+
+    def close(self) -> None:
+        self.pool.shutdown(cancel_futures=True)
+        self.reader.close()
+        self.oracle.close()
+
+
+def started(stack: Stack, flow: flowgen.Flow, *, top: tuple[str, ...] = ()) -> Run:
+    """A run of the flow, deployed under its seed's name."""
+    pipeline = f"seed{flow.seed}"
+    stack.flow(flow.script, *top, "kubeflow-pipelines", "--name", pipeline, "create")
+    report = json.loads(stack.driver("trigger", "--pipeline", pipeline, "--json").stdout)
+    return Run(stack, flow_name(flow.script), report["run_id"])
+
+
+def share_bytecode(stack: Stack) -> None:
+    """Lets the tasks of the flows that are deployed from here on share what Python compiles: half of a short task's time."""
+    stack.environment["MILLRACE_POD_ENV"] = f"PYTHONPATH={BYTECODE},MILLRACE_TEST_BYTECODE={stack.folder / 'bytecode'}"
+
+
+def features(outcome: Outcome) -> collections.Counter[str]:
+    """What a flow is made of, and what came of it."""
+    found: collections.Counter[str] = collections.Counter()
+    result = outcome.result
+    for name, step in result["graph"]["steps"].items():
+        found["steps"] += 1
+        found["loop" if step["type"] == "split-switch" and name in step["next"] else step["type"]] += 1
+        for decorator in ("retry", "catch"):
+            found[decorator] += decorator in step["decorators"]
+    tasks = {place: task for place, task in result["tasks"].items() if not place.startswith("_parameters")}
+    found["tasks"] = len(tasks)
+    found["failed attempts"] = sum(task["attempt"] for task in tasks.values())
+    found["iterations"] = sum("(" in place for place in tasks)
+    found["steps not taken"] = len(result["graph"]["steps"]) - len({place.partition("[")[0] for place in tasks})
+    return found
