@@ -2,150 +2,32 @@ package compile
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/millrace/millrace/internal/flowdef"
+	"github.com/millrace/millrace/test/flowgen"
 )
-
-// maker makes random flows that Metaflow would run.
-type maker struct {
-	rng   *rand.Rand
-	specs []string
-	names int
-}
-
-func randomFlow(seed uint64) *flowdef.Definition {
-	m := &maker{rng: rand.New(rand.NewPCG(seed, 0))}
-	m.region("start", "end", 1+m.rng.IntN(4))
-	d := flow(strings.Join(append(m.specs, "end:end"), " "))
-	for i := range d.Steps {
-		d.Steps[i].Parallel = strings.HasPrefix(d.Steps[i].Name, "gang")
-	}
-	return d
-}
-
-func (m *maker) step(name, kind string, next ...string) {
-	m.specs = append(m.specs, name+":"+kind+">"+strings.Join(next, ","))
-}
-
-func (m *maker) name(of string) string {
-	m.names++
-	return fmt.Sprintf("%s%d", of, m.names)
-}
-
-// region writes steps from the one of that name to those that go on to next.
-// The last of them is never a switch: next may be a join.
-func (m *maker) region(name, next string, depth int) {
-	if depth == 0 {
-		m.step(name, "linear", next)
-		return
-	}
-	switch m.rng.IntN(7) {
-	case 0:
-		middle := m.name("s")
-		m.region(name, middle, depth-1)
-		m.region(middle, next, depth-1)
-	case 1:
-		m.branches(name, next, depth)
-	case 2:
-		body, join := m.name("s"), m.name("join")
-		m.step(name, "split-foreach", body)
-		m.region(body, join, depth-1)
-		m.step(join, "join", next)
-	case 3:
-		gang, join := m.name("gang"), m.name("join")
-		m.step(name, "split-parallel", gang)
-		m.step(gang, "linear", join)
-		m.step(join, "join", next)
-	case 4:
-		m.choice(name, next, depth)
-	case 5:
-		m.shared(name, next, depth)
-	default:
-		m.loop(name, next, depth)
-	}
-}
-
-func (m *maker) branches(name, next string, depth int) {
-	join := m.name("join")
-	arms := make([]string, 2+m.rng.IntN(2))
-	for i := range arms {
-		arms[i] = m.name("s")
-	}
-	m.step(name, "split-static", arms...)
-	for _, arm := range arms {
-		m.region(arm, join, depth-1)
-	}
-	m.step(join, "join", next)
-}
-
-// choice may go straight to where its branches converge.
-func (m *maker) choice(name, next string, depth int) {
-	end := m.name("s")
-	arms := []string{m.name("s"), m.name("s")}
-	targets := slices.Clone(arms)
-	if m.rng.IntN(3) == 0 {
-		targets = append(targets, end)
-	}
-	m.step(name, "split-switch", targets...)
-	for _, arm := range arms {
-		m.region(arm, end, depth-1)
-	}
-	m.region(end, next, depth-1)
-}
-
-// shared has a step that two switches lead to.
-func (m *maker) shared(name, next string, depth int) {
-	left, right, both, own, end := m.name("s"), m.name("s"), m.name("s"), m.name("s"), m.name("s")
-	m.step(name, "split-switch", left, right)
-	m.step(left, "split-switch", both, end)
-	m.step(right, "split-switch", own, both)
-	m.region(both, end, depth-1)
-	m.region(own, end, depth-1)
-	m.region(end, next, depth-1)
-}
-
-func (m *maker) loop(name, next string, depth int) {
-	if name == "start" {
-		name = m.name("s")
-		m.step("start", "linear", name)
-	}
-	out, end := m.name("s"), m.name("s")
-	targets := []string{name, out}
-	if m.rng.IntN(2) == 0 {
-		targets = append(targets, end)
-	}
-	m.step(name, "split-switch", targets...)
-	m.region(out, end, depth-1)
-	m.region(end, next, depth-1)
-}
 
 // In any graph a list has one producer, which no list decides on and which
 // has run before it is read; a step runs after all that lead to it; nothing
 // waits for itself.
 func TestRandomGraphs(t *testing.T) {
-	for seed := range uint64(2000) {
-		d := randomFlow(seed)
+	for seed := range uint64(1000) {
+		f, _, err := flowgen.Make(seed, flowgen.Options{Steps: 30, Tasks: 1000, Depth: 4})
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		d := f.Definition()
 		nodes := shapeOf(t, d)
 		p, err := Compile(d, config())
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		if faults := faultsOf(p, nodes); len(faults) > 0 {
-			t.Fatalf("seed %d: %s\n%s", seed, strings.Join(faults, "\n"), strings.Join(graphText(d), " "))
+			t.Fatalf("seed %d: %s\n%s", seed, strings.Join(faults, "\n"), f)
 		}
 	}
-}
-
-func graphText(d *flowdef.Definition) []string {
-	var out []string
-	for _, s := range d.Steps {
-		out = append(out, fmt.Sprintf("%s:%s>%s", s.Name, s.Type, strings.Join(s.Next, ",")))
-	}
-	return out
 }
 
 func faultsOf(p *Pipeline, nodes []*node) (faults []string) {
