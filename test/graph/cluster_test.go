@@ -89,9 +89,9 @@ type held struct {
 	reported bool
 }
 
-func newCluster(seed uint64, f *flowgen.Flow, tasks []*flowgen.Task, d driver, sky weather) (*cluster, error) {
+func newCluster(seed uint64, f *flowgen.Flow, tasks []*flowgen.Task, sky weather) (*cluster, error) {
 	c := &cluster{
-		f: f, def: f.Definition(), driver: d, rng: rand.New(rand.NewPCG(seed, 1)), sky: sky,
+		f: f, def: f.Definition(), rng: rand.New(rand.NewPCG(seed, 1)), sky: sky,
 		want: map[string]*flowgen.Task{}, got: map[string]string{}, store: map[attemptKey]bool{}, raised: map[string]int{},
 	}
 	for _, t := range tasks {

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/millrace/millrace/internal/dispatch"
+	"github.com/millrace/millrace/internal/flowdef"
 	"github.com/millrace/millrace/test/flowgen"
 )
 
@@ -33,20 +33,44 @@ var lacking = []string{"gang"}
 // continues: a task whose attempt numbers are used up goes on under another id.
 const continues = false
 
-// TestRandomFlows plays thousands of random flows against the driver.
+// TestRandomFlows plays many random flows against the driver: the core, its
+// loop, and a log in memory.
 func TestRandomFlows(t *testing.T) {
 	d := newDispatcher(t)
-	from, to := *first, *first+*flows
+	playAll(t, *flows, func(ctx context.Context, runID string, def *flowdef.Definition) (driver, error) {
+		return newDirect(ctx, d, runID, def)
+	})
+}
+
+// TestOverTheWire plays some by the calls that launchers make, over a database.
+func TestOverTheWire(t *testing.T) {
+	pipe := newServer(t)
+	playAll(t, *flows/10, func(ctx context.Context, runID string, def *flowdef.Definition) (driver, error) {
+		w, err := newWire(ctx, pipe, runID, def)
+		if err == nil {
+			t.Cleanup(func() { _ = w.c.Close() })
+		}
+		return w, err
+	})
+}
+
+// connect makes a run's way to the driver.
+type connect func(ctx context.Context, runID string, def *flowdef.Definition) (driver, error)
+
+// playAll plays the flows of many seeds, some at once.
+func playAll(t *testing.T, count uint64, to connect) {
+	t.Helper()
+	from, end := *first, *first+count
 	if *seed != 0 {
-		from, to = *seed, *seed+1
+		from, end = *seed, *seed+1
 	}
 	var mu sync.Mutex
 	var total stats
 	group, ctx := errgroup.WithContext(t.Context())
 	group.SetLimit(4)
-	for s := from; s < to; s++ {
+	for s := from; s < end; s++ {
 		group.Go(func() error {
-			seen, err := play(ctx, d, s)
+			seen, err := play(ctx, to, s)
 			mu.Lock()
 			total.add(seen)
 			mu.Unlock()
@@ -56,16 +80,12 @@ func TestRandomFlows(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("seeds %d to %d: %+v", from, to-1, total)
+	t.Logf("seeds %d to %d: %+v", from, end-1, total)
 }
 
-// play plays the flow of a seed, every other one in rough weather.
-func play(ctx context.Context, d *dispatch.Dispatcher, s uint64) (stats, error) {
+// play plays the flow of a seed, in its weather.
+func play(ctx context.Context, to connect, s uint64) (stats, error) {
 	f, tasks, err := flowgen.Make(s, options())
-	if err != nil {
-		return stats{}, err
-	}
-	driver, err := newDirect(ctx, d, fmt.Sprintf("kfp-%d", s), f.Definition())
 	if err != nil {
 		return stats{}, err
 	}
@@ -73,11 +93,14 @@ func play(ctx context.Context, d *dispatch.Dispatcher, s uint64) (stats, error) 
 	if s%8 == 0 && continues {
 		sky = storm
 	}
-	c, err := newCluster(s, f, tasks, driver, sky)
-	if err != nil {
-		return stats{}, fmt.Errorf("-graph.seed=%d: %s: %w", s, f, err)
+	c, err := newCluster(s, f, tasks, sky)
+	if err == nil {
+		c.driver, err = to(ctx, fmt.Sprintf("kfp-%d", s), c.def)
 	}
-	if err := c.run(); err != nil && ctx.Err() == nil {
+	if err == nil {
+		err = c.run()
+	}
+	if err != nil && ctx.Err() == nil {
 		return stats{}, fmt.Errorf("-graph.seed=%d: %s: %w", s, f, err)
 	}
 	return c.stats, ctx.Err()
