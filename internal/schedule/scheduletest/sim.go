@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 
 	"github.com/millrace/millrace/internal/flowdef"
@@ -115,6 +116,9 @@ func (s *Sim) Run() error {
 	}
 	return s.err
 }
+
+// Tasks are those of the run, as they stand.
+func (s *Sim) Tasks() iter.Seq[schedule.TaskView] { return s.run.Tasks() }
 
 func (s *Sim) fail(format string, args ...any) {
 	if s.err == nil {
