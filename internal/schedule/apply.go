@@ -42,6 +42,8 @@ func (r *Run) apply(rec Record) error {
 		return r.applyAttemptSucceeded(rec)
 	case AttemptFailed:
 		return r.applyAttemptFailed(rec)
+	case RoundEnded:
+		return r.applyRoundEnded(rec)
 	case TaskGivenUp:
 		return r.applyTaskGivenUp(rec)
 	case RunEnded:

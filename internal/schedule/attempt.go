@@ -10,8 +10,10 @@ func (r *Run) stepAttemptStarted(ev AttemptStarted) (Answer, error) {
 		return nil, err
 	}
 	l.inc.pool.seen = r.now
-	k := t.live()
-	plan := r.plan(t.node(), k)
+	if g := t.g.gang; g != nil && g.broken != "" && !r.over() {
+		return nil, fmt.Errorf("%w: %s: the whole gang runs again", ErrStale, g.broken)
+	}
+	plan := r.plan(t)
 	if l.started >= 0 {
 		return StartAnswer{Attempt: l.started, MaxUserCodeRetries: plan.maxUserCodeRetries}, nil
 	}
@@ -34,13 +36,16 @@ func (r *Run) applyAttemptBegun(rec AttemptBegun) error {
 		return err
 	}
 	k := t.live()
-	if want := len(k.attempts); l.started >= 0 || !t.node().parameters && rec.Attempt != want || t.node().parameters && rec.Attempt != 0 {
+	if want := t.nextNumber(); l.started >= 0 || !t.node().parameters && rec.Attempt != want || t.node().parameters && rec.Attempt != 0 {
 		return fmt.Errorf("task %s/%s begins attempt %d after %d attempts", rec.Task.Step, rec.Task.Task, rec.Attempt, want)
 	}
 	l.started = rec.Attempt
 	k.attempts = append(k.attempts, attempt{
 		number: rec.Attempt, worker: int32(l.inc.worker), token: rec.Token, started: rec.At,
 	})
+	if t.g.gang != nil {
+		t.g.gang.begun = true
+	}
 	r.setState(t, running)
 	return nil
 }
@@ -62,8 +67,7 @@ func (r *Run) stepReported(ev Reported) (Answer, error) {
 		return nil, err
 	}
 	l.inc.pool.seen = r.now
-	k := t.live()
-	switch lost := k.adoptable(); {
+	switch lost := t.adoptable(); {
 	case ev.Adopted && (l.started >= 0 || lost == nil || lost.number != ev.Attempt):
 		return nil, fmt.Errorf("%w: attempt: %d of %s/%s is not there to be adopted", ErrInvalid, ev.Attempt, ev.Task.Step, ev.Task.Task)
 	case !ev.Adopted && l.started < 0:
@@ -103,8 +107,9 @@ func (r *Run) failedBeforeStart(t ref, l *lease, ev Reported) (Answer, error) {
 	if ev.Succeeded != nil {
 		return nil, fmt.Errorf("%w: attempt: %d of %s/%s was never started", ErrInvalid, ev.Attempt, ev.Task.Step, ev.Task.Task)
 	}
-	plan := r.plan(t.node(), t.live())
-	if ev.Failed.Class == Infrastructure || ev.Failed.Class == CancelledClass || plan.giveUp {
+	plan := r.plan(t)
+	broken := t.g.gang != nil && t.g.gang.broken != ""
+	if ev.Failed.Class == Infrastructure || ev.Failed.Class == CancelledClass || plan.giveUp || broken {
 		reason := clip("worker " + l.inc.name() + " gave the task back: " + ev.Failed.Reason)
 		r.emit(LeaseEnded{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Reason: reason, NotBefore: r.now + r.policy.InfrastructureDelay})
 		return ReportAnswer{Failed: ev.Failed, Retry: !r.over(), ExitFailed: r.over() && l.inc.exits()}, nil
@@ -142,6 +147,9 @@ func (r *Run) applyAttemptSucceeded(rec AttemptSucceeded) error {
 	a.reporter = int32(l.inc.worker)
 	r.endLease(k)
 	r.setState(t, succeeded)
+	if t.g.gang != nil {
+		return r.memberSucceeded(t)
+	}
 	if len(k.attempts) == 1 && !a.adopted {
 		d := doneAttempt{token: a.token, started: a.started, ended: a.ended, worker: a.worker}
 		t.g.done = setAt(t.g.done, t.i, d, t.g.width)
@@ -153,12 +161,12 @@ func (r *Run) applyAttemptSucceeded(rec AttemptSucceeded) error {
 func (r *Run) fail(t ref, l *lease, ev Reported) Answer {
 	f := *ev.Failed
 	f.Reason = clip(f.Reason)
-	k := t.live()
 	rec := AttemptFailed{
 		Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: ev.Attempt, Failure: f, Adopted: ev.Adopted,
 	}
-	rec.Retry, rec.NotBefore, rec.Verdict = r.afterFailure(t.node(), k, f)
+	rec.Retry, rec.NotBefore, rec.Verdict = r.afterFailure(t, f)
 	r.emit(rec)
+	r.settle()
 	switch {
 	case rec.Retry:
 	case r.over():
@@ -170,7 +178,8 @@ func (r *Run) fail(t ref, l *lease, ev Reported) Answer {
 		}
 		r.failRun(l.inc, reason)
 	}
-	return ReportAnswer{Failed: &f, Retry: rec.Retry, ExitFailed: r.over() && l.inc.exits()}
+	again := rec.Retry && (t.g.gang == nil || !r.over())
+	return ReportAnswer{Failed: &f, Retry: again, ExitFailed: r.over() && l.inc.exits()}
 }
 
 func (r *Run) applyAttemptFailed(rec AttemptFailed) error {
@@ -191,6 +200,9 @@ func (r *Run) applyAttemptFailed(rec AttemptFailed) error {
 		a.outcome, to = attemptCancelled, cancelled
 	}
 	r.endLease(k)
+	if t.g.gang != nil {
+		r.memberFailed(t, f)
+	}
 	if rec.Retry {
 		r.again(t, rec.NotBefore)
 		return nil
@@ -251,7 +263,7 @@ func (r *Run) recorded(t ref, number int, token uint64) (Answer, bool) {
 		case attemptFailed, attemptCancelled:
 			f := *a.failure
 			p := r.pools[t.node().pool.index]
-			exit := !a.retry && r.over() && p.exit == int(a.reporter)
+			exit := !a.retry && r.over() && p.exits(int(a.reporter))
 			return ReportAnswer{Failed: &f, Retry: a.retry, ExitFailed: exit}, true
 		case attemptRunning, attemptLost:
 			return nil, false

@@ -65,6 +65,8 @@ func decodeBody(kind string, body []byte) (Record, error) {
 		return decodeAs[AttemptSucceeded](body)
 	case AttemptFailed{}.Kind():
 		return decodeAs[AttemptFailed](body)
+	case RoundEnded{}.Kind():
+		return decodeAs[RoundEnded](body)
 	case TaskGivenUp{}.Kind():
 		return decodeAs[TaskGivenUp](body)
 	case RunEnded{}.Kind():

@@ -23,13 +23,22 @@ func (r *Run) failRun(inc *incarnation, reason string) {
 // final failure. A process that KFP does not know any more is not chosen: its
 // exit code would be lost, and with it the pool on `:retry`.
 func (r *Run) chooseExit(inc *incarnation) {
-	if inc.pool.exit < 0 && inc.newest() {
+	if inc.pool.exit < 0 && inc.newest() && !inc.pool.def.gang {
 		r.emit(ExitChosen{Stamp: r.stamp(), Pool: inc.pool.def.name, Worker: inc.worker})
 	}
 }
 
 // exits tells whether the incarnation exits 1 when the run is over.
-func (inc *incarnation) exits() bool { return inc.pool.exit == inc.worker }
+func (inc *incarnation) exits() bool { return inc.pool.exits(inc.worker) }
+
+// exits tells whether a worker exits 1 when the run is over. A gang needs all
+// of its workers again, so all of a pool with an unfinished gang do.
+func (p *poolState) exits(worker int) bool {
+	if p.def.gang {
+		return len(p.gangs) > 0
+	}
+	return p.exit == worker
+}
 
 func (r *Run) applyExitChosen(rec ExitChosen) error {
 	p, err := r.pool(rec.Pool)

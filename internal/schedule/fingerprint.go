@@ -37,7 +37,8 @@ func (r *Run) dump(w io.Writer) {
 	fmt.Fprintf(w, "run %s %s %q %s %q opened=%d ended=%d closed=%t token=%d\n",
 		r.id, r.sha256, parameters, r.state, r.reason, r.openedAt, r.endedAt, r.closed, r.token)
 	for i, s := range r.steps {
-		fmt.Fprintf(w, "step %s made=%d counts=%v fanned=%d routed=%v closed=%t\n", r.graph.nodes[i].name, s.made, s.counts, s.fanned, s.routed, s.closed)
+		fmt.Fprintf(w, "step %s made=%d counts=%v fanned=%d routed=%v gangs=%d/%d closed=%t\n",
+			r.graph.nodes[i].name, s.made, s.counts, s.fanned, s.routed, s.gangs, s.largest, s.closed)
 	}
 	for _, p := range r.pools {
 		fmt.Fprintf(w, "pool %s counts=%v exit=%d gate=%q/%d since=%d due=%t/%d\n", p.def.name, p.counts, p.exit, p.gatePod, p.gateIndex, p.runnableSince, p.due, p.dueSince)
@@ -48,13 +49,17 @@ func (r *Run) dump(w io.Writer) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(r.incarnations)) {
 		inc := r.incarnations[id]
-		fmt.Fprintf(w, "incarnation %s %s index=%d gone=%q\n", id, inc.name(), inc.retryIndex, inc.gone)
+		fmt.Fprintf(w, "incarnation %s %s index=%d address=%q gone=%q\n", id, inc.name(), inc.retryIndex, inc.address, inc.gone)
 		for _, slot := range slices.Sorted(maps.Keys(inc.slots)) {
 			fmt.Fprintf(w, " slot %d %s\n", slot, inc.slots[slot].taskID())
 		}
 	}
 	for _, g := range r.order {
 		fmt.Fprintf(w, "group %s %q width=%d arrived=%v choice=%v\n", g.node.name, g.parent, g.width, g.arrived, g.choice)
+		if k := g.gang; k != nil {
+			fmt.Fprintf(w, " gang round=%d number=%d begun=%t main=%q held=%d good=%d broken=%q by=%d lost=%t forgiven=%t notBefore=%d since=%d budget=%d+%d+%d\n",
+				k.round, k.number, k.begun, k.main, k.held, k.good, k.broken, k.by, k.lost, k.forgiven, k.notBefore, k.since, k.base, k.user, k.infrastructure)
+		}
 		for i := range g.width {
 			r.dumpTask(w, ref{g, i})
 		}

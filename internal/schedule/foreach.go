@@ -22,6 +22,8 @@ func (r *Run) handOnFrom(t ref, tr Transition) error {
 		}
 	case handsForeach:
 		err = r.fanOut(t, tr.NumSplits)
+	case handsGang:
+		err = r.formGroup(t, tr.GangSize)
 	case handsSwitch:
 		err = r.route(t, tr.Next)
 	}
@@ -149,13 +151,15 @@ func (r *Run) checkTransition(t ref, tr Transition) string {
 	if !same && !n.parameters {
 		return fmt.Sprintf("the task went on to %q, the deployed flow goes on to %q: deploy the flow again", clip(fmt.Sprint(tr.Next)), names(n.next))
 	}
-	if tr.GangSize != 0 {
+	if tr.GangSize != 0 && n.hands != handsGang {
 		return fmt.Sprintf("the task asks for a gang of %d, but step %s has no num_parallel", tr.GangSize, n.name)
 	}
 	limit := r.definition.MaxSplits
 	switch {
 	case n.hands != handsForeach && tr.NumSplits != 0:
 		return fmt.Sprintf("the task asks for %d splits, but step %s has no foreach", tr.NumSplits, n.name)
+	case n.hands == handsGang:
+		return r.checkGang(n, tr.GangSize)
 	case n.hands != handsForeach:
 		return ""
 	case tr.NumSplits <= 0:

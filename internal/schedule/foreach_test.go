@@ -1,6 +1,7 @@
 package schedule_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/millrace/millrace/internal/flowdef"
@@ -31,6 +32,10 @@ func runAlone(tb testing.TB, d *flowdef.Definition, splits int64, check bool) *s
 	params := "{}"
 	step(schedule.RunOpened{RunID: "kfp-1", Definition: d, DefinitionSHA256: "x", Parameters: &params})
 	for _, s := range d.Steps {
+		if s.Parallel {
+			runGangs(tb, d, s.Name, decide, step)
+			continue
+		}
 		step(schedule.Joined{Pool: s.Name, Incarnation: s.Name})
 	pool:
 		for {
@@ -50,6 +55,31 @@ func runAlone(tb testing.TB, d *flowdef.Definition, splits int64, check bool) *s
 		tb.Fatalf("run is %s: %s", s.State, s.Reason)
 	}
 	return r
+}
+
+// runGangs drains the pool of a gang with as many workers as there may be.
+func runGangs(tb testing.TB, d *flowdef.Definition, pool string, decide scheduletest.Decide, step func(schedule.Event) schedule.Answer) {
+	tb.Helper()
+	name := func(i int) string { return fmt.Sprintf("%s-%d", pool, i) }
+	for i := range d.MaxWorkers {
+		step(schedule.Joined{Pool: pool, Worker: i, Incarnation: name(i), Address: name(i) + ":1"})
+	}
+	for drained := 0; drained < d.MaxWorkers; {
+		drained = 0
+		for i := range d.MaxWorkers {
+			switch a := step(schedule.LeaseAsked{Incarnation: name(i)}).(type) {
+			case schedule.Grant:
+				st := step(schedule.AttemptStarted{Incarnation: name(i), Task: a.Task, Token: a.Token}).(schedule.StartAnswer)
+				tr := decide(a.Task, a.IndexPath)
+				step(schedule.Reported{Incarnation: name(i), Task: a.Task, Token: a.Token, Attempt: st.Attempt, Succeeded: &tr})
+			case schedule.Drained, schedule.Leave:
+				drained++
+			case schedule.Wait:
+			default:
+				tb.Fatalf("worker %s: %#v", name(i), a)
+			}
+		}
+	}
 }
 
 func TestEveryShapeOfFlowRunsToItsEnd(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/millrace/millrace/internal/flowdef"
 	"github.com/millrace/millrace/internal/schedule"
 	"github.com/millrace/millrace/internal/schedule/scheduletest"
 )
@@ -57,7 +58,7 @@ func FuzzStep(f *testing.F) {
 				parameters := `{"a":1}`
 				ev = schedule.RunOpened{RunID: "kfp-f", Definition: def, DefinitionSHA256: "x", Parameters: &parameters}
 			case 1:
-				ev = schedule.Joined{Pool: pool, Worker: int(what) % 5, Incarnation: id, RetryIndex: int(much) % 4, PodUID: fmt.Sprint(what)}
+				ev = schedule.Joined{Pool: pool, Worker: int(what) % 5, Incarnation: id, RetryIndex: int(much) % 4, PodUID: fmt.Sprint(what), Address: "here:1"}
 			case 2:
 				ev = schedule.Left{Incarnation: id}
 			case 3:
@@ -72,6 +73,9 @@ func FuzzStep(f *testing.F) {
 					tr.Next = s.Next
 					if s.ForeachVar == "" {
 						tr.NumSplits = 0
+					}
+					if s.Type == flowdef.SplitParallel {
+						tr.GangSize = int64(much) % 4
 					}
 					if s.Condition != "" {
 						tr.Next = s.Next[int(what)%len(s.Next):][:1]

@@ -22,6 +22,8 @@ type poolDef struct {
 	index int
 	name  string
 	nodes []*node
+	// gang: its tasks are members of gangs.
+	gang bool
 }
 
 // handOn is what a successful task of a step brings about.
@@ -33,6 +35,7 @@ const (
 	handsStatic
 	handsForeach
 	handsSwitch
+	handsGang
 )
 
 // node is one step.
@@ -64,6 +67,8 @@ type node struct {
 	// gated: the step's dependants hang on a gate, not on its pool.
 	gated bool
 	retry flowdef.Retry
+	// gang: its tasks are the members of a gang.
+	gang bool
 	// parameters marks node 0.
 	parameters bool
 }
@@ -102,15 +107,20 @@ func compile(d *flowdef.Definition) (*graph, error) {
 			return nil, fmt.Errorf("flowdef: steps[%d].next: step %q joins and leads to itself, which no Metaflow flow can", i, s.Name)
 		}
 		for _, f := range place.Frames {
-			if split := g.nodes[f.Split+1]; split.hands == handsForeach {
+			switch split := g.nodes[f.Split+1]; split.hands {
+			case handsForeach:
 				n.depth++
 				n.fan = split
+			case handsGang:
+				n.gang = true
+				n.fan = split
+			case handsNothing, handsLinear, handsStatic, handsSwitch:
 			}
 		}
 		if n.fan != nil {
 			n.bodyStart = n.joins == nil && n.in[0] == n.fan
 		}
-		pool := &poolDef{index: len(g.pools), name: s.Name, nodes: []*node{n}}
+		pool := &poolDef{index: len(g.pools), name: s.Name, nodes: []*node{n}, gang: n.gang}
 		n.pool = pool
 		g.pools = append(g.pools, pool)
 		g.byPool[pool.name] = pool
@@ -147,11 +157,14 @@ func handsOf(s *flowdef.Step) (handOn, error) {
 	case flowdef.SplitSwitch:
 		return handsSwitch, nil
 	case flowdef.SplitParallel:
-		return 0, fmt.Errorf("%s is not supported yet", s.Type)
+		return handsGang, nil
 	default:
 		return 0, fmt.Errorf("%q is unknown", s.Type)
 	}
 }
 
-// joinsForeach tells a join of splits from a join of branches.
-func (n *node) joinsForeach() bool { return n.joins != nil && n.joins.hands == handsForeach }
+// joinsForeach tells a join of splits, or of a gang's members, from a join of
+// branches.
+func (n *node) joinsForeach() bool {
+	return n.joins != nil && (n.joins.hands == handsForeach || n.joins.hands == handsGang)
+}

@@ -17,6 +17,9 @@ func (r *Run) Check() error {
 		if int64(len(g.state)) != g.width {
 			return fmt.Errorf("group %s %q has %d tasks, width %d", g.node.name, g.parent, len(g.state), g.width)
 		}
+		if err := r.checkGroupGang(g); err != nil {
+			return err
+		}
 		for i := range g.width {
 			t := ref{g, i}
 			all[g.node.index][t.state()]++
@@ -80,6 +83,11 @@ func (r *Run) checkRun() error {
 		for _, a := range r.delays {
 			found[a.task] = true
 		}
+		for _, g := range p.gangs {
+			for i := range g.g.width {
+				found[ref{g.g, i}] = true
+			}
+		}
 		for _, n := range p.def.nodes {
 			for _, g := range r.order {
 				for i := range g.width {
@@ -117,8 +125,9 @@ func (r *Run) checkTask(t ref) error {
 		}
 	}
 	good := 0
+	member := t.g.gang != nil
 	for i, a := range k.attempts {
-		if a.number != i && !t.node().parameters || a.number >= maxAttempts {
+		if a.number != i && !t.node().parameters && !member || a.number >= maxAttempts || member && i > 0 && a.number <= k.attempts[i-1].number {
 			return fmt.Errorf("attempt %d is the %dth", a.number, i)
 		}
 		if a.outcome == attemptRunning && (i != len(k.attempts)-1 || state != running) {
@@ -126,10 +135,13 @@ func (r *Run) checkTask(t ref) error {
 		}
 		if a.outcome == attemptSucceeded {
 			good++
-			if i != len(k.attempts)-1 {
+			if i != len(k.attempts)-1 && !member {
 				return fmt.Errorf("attempt %d succeeded, and %d was started after it", a.number, len(k.attempts)-1)
 			}
 		}
+	}
+	if member {
+		return nil // its success counts together with the others'
 	}
 	if (good == 1) != (state == succeeded) {
 		return fmt.Errorf("%s with %d successful attempts", state, good)

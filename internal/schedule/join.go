@@ -10,6 +10,8 @@ func (r *Run) inputs(t ref) Inputs {
 		return Inputs{}
 	case n.loops && t.i > 0:
 		return Inputs{List: []TaskID{ref{t.g, t.i - 1}.taskID()}, Count: 1}
+	case n.joins != nil && n.joins.hands == handsGang:
+		return r.membersInto(n, place)
 	case n.joinsForeach():
 		return r.rangesInto(n, place)
 	case n.bodyStart:
@@ -61,6 +63,16 @@ func (r *Run) rangesInto(n *node, place string) Inputs {
 	return in
 }
 
+// membersInto lists a gang's members by rank; they are few.
+func (r *Run) membersInto(n *node, place string) Inputs {
+	width := r.fans[groupKey{n.joins.index, place}]
+	in := Inputs{Count: width}
+	for rank := range width {
+		in.List = append(in.List, TaskID{Step: n.in[0].name, Task: memberID(place, rank)})
+	}
+	return in
+}
+
 // transitionOf rebuilds what a successful task decided from what it brought
 // about; a done split keeps no transition of its own.
 func (r *Run) transitionOf(t ref) Transition {
@@ -70,6 +82,8 @@ func (r *Run) transitionOf(t ref) Transition {
 		return Transition{Next: names(n.next[t.g.choice[t.i]:][:1])}
 	case handsForeach:
 		return Transition{Next: names(n.next), NumSplits: r.fans[groupKey{n.index, t.place()}]}
+	case handsGang:
+		return Transition{Next: names(n.next), GangSize: r.fans[groupKey{n.index, t.place()}]}
 	case handsNothing, handsLinear, handsStatic:
 	}
 	return Transition{Next: names(n.next)}

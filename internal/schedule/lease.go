@@ -41,7 +41,13 @@ func (r *Run) stepLeaseAsked(ev LeaseAsked) (Answer, error) {
 	p := inc.pool
 	p.seen = r.now
 	if t, held := inc.slots[ev.Slot]; held && !r.over() {
-		return r.grantOf(t), nil
+		if g := t.g.gang; g == nil || g.broken == "" {
+			// The launcher trusts its lease from the moment it sent this question,
+			// not the first one, whose answer it may never have seen.
+			t.live().lease.renewed = r.now
+			return r.grantOf(t), nil
+		}
+		r.giveBack(t)
 	}
 	if r.drained(p) {
 		return Drained{Lists: r.lists(p)}, nil
@@ -52,6 +58,9 @@ func (r *Run) stepLeaseAsked(ev LeaseAsked) (Answer, error) {
 	if r.over() {
 		r.chooseExit(inc)
 		return Ended{State: r.state, Reason: r.reason, ExitFailed: inc.exits()}, nil
+	}
+	if p.def.gang {
+		return r.askGang(inc, ev.Slot), nil
 	}
 	r.promote()
 	t, ok := r.pick(p, ev.Prefer)
@@ -99,6 +108,9 @@ func (r *Run) applyLeaseGranted(rec LeaseGranted) error {
 	k := t.open()
 	k.lease = &lease{token: rec.Token, inc: inc, slot: rec.Slot, started: -1, renewed: rec.At}
 	k.notBefore = 0
+	if err := r.joinRound(t, k.lease, rec.Round); err != nil {
+		return err
+	}
 	inc.slots[rec.Slot] = t
 	r.token = rec.Token
 	r.leases[rec.Token] = t
@@ -124,7 +136,12 @@ func (r *Run) grantOf(t ref) Grant {
 		_, index, _ := cutSuffix(t.place(), "-")
 		g.SplitIndex = &index
 	}
-	if lost := k.adoptable(); lost != nil && k.lease.started < 0 {
+	if t.g.gang != nil {
+		g.Gang = t.g.gang.placeIn(t.i)
+		g.IndexPath = append(g.IndexPath, t.i)
+		rank := t.i
+		g.SplitIndex = &rank
+	} else if lost := k.adoptable(); lost != nil && k.lease.started < 0 {
 		number := lost.number
 		g.AdoptAttempt = &number
 	}
@@ -147,7 +164,7 @@ func (r *Run) holds(id TaskID, token uint64, incarnation string) (ref, *lease, e
 // stepRenewed lengthens a lease. A renewal that comes after the lease could
 // have expired, but before it did, is as good as any.
 func (r *Run) stepRenewed(ev Renewed) (Answer, error) {
-	_, l, err := r.holds(ev.Task, ev.Token, ev.Incarnation)
+	t, l, err := r.holds(ev.Task, ev.Token, ev.Incarnation)
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +173,8 @@ func (r *Run) stepRenewed(ev Renewed) (Answer, error) {
 	answer := RenewAnswer{TTL: r.policy.TTL}
 	if r.over() {
 		answer.Cancel = "the run is over: " + r.reason
+	} else if g := t.g.gang; g != nil && g.broken != "" {
+		answer.Cancel = g.broken
 	}
 	return answer, nil
 }
@@ -189,7 +208,11 @@ func (r *Run) applyLeaseEnded(rec LeaseEnded) error {
 		a.outcome, a.ended = attemptLost, rec.At
 		a.failure = &Failure{Class: Infrastructure, Reason: rec.Reason}
 	}
+	began := l.started >= 0
 	r.endLease(k)
+	if t.g.gang != nil {
+		r.memberLost(t, rec.Reason, began)
+	}
 	r.again(t, rec.NotBefore)
 	return nil
 }
@@ -213,9 +236,13 @@ func (r *Run) endLease(k *task) {
 
 // again lets a task wait for its next lease.
 func (r *Run) again(t ref, notBefore Millis) {
+	r.setState(t, waiting)
+	if g := t.g.gang; g != nil {
+		g.notBefore = max(g.notBefore, notBefore)
+		return
+	}
 	k := t.open()
 	k.notBefore = notBefore
-	r.setState(t, waiting)
 	if notBefore > r.now {
 		r.delays.set(alarm{at: notBefore, token: r.token, task: t})
 		return

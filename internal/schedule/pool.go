@@ -13,6 +13,8 @@ type poolState struct {
 	// gateIndex is the retry index of the gate's newest pod, -1 before any.
 	gateIndex int
 	gatePod   string
+	// gangs are the unfinished ones, in the order of their making.
+	gangs []*gang
 	// runnableSince is when the pool last came to have waiting tasks.
 	runnableSince Millis
 	// due: all that the pool depends on has ended, its tasks all exist but for
@@ -24,10 +26,12 @@ type poolState struct {
 	// the last sign of life of any worker.
 	idle map[int]Millis
 	seen Millis
+	// seats are the idle workers of a gang's pool, instead.
+	seats map[int]*seat
 }
 
 func newPoolState(def *poolDef) *poolState {
-	return &poolState{def: def, workers: map[int]*worker{}, exit: -1, gateIndex: -1, idle: map[int]Millis{}}
+	return &poolState{def: def, workers: map[int]*worker{}, exit: -1, gateIndex: -1, idle: map[int]Millis{}, seats: map[int]*seat{}}
 }
 
 func (r *Run) expectedWorkers(p *poolState) int {
@@ -118,11 +122,14 @@ func (r *Run) applyGateJoined(rec GateJoined) error {
 // silentSince is since when a pool has had runnable tasks and nobody to run
 // them: no lease, and no worker that joined or asked lately.
 func (r *Run) silentSince(p *poolState) (Millis, bool) {
-	if r.state != RunRunning || p.counts[waiting] == 0 || p.counts[leased]+p.counts[running] > 0 {
+	if r.state != RunRunning || p.counts[waiting] == 0 || !p.def.gang && p.counts[leased]+p.counts[running] > 0 {
 		return 0, false
 	}
 	if !p.due {
 		return 0, false // KFP has not started it yet
+	}
+	if p.def.gang {
+		return r.shortSince(p)
 	}
 	since := max(p.runnableSince, p.dueSince)
 	if len(p.workers) == 0 {
@@ -156,6 +163,9 @@ func (r *Run) checkStart() {
 
 // startedOf says "0 of 8 workers of train started".
 func (r *Run) startedOf(p *poolState) string {
+	if p.def.gang && len(p.workers) > 0 {
+		return r.shortOf(p)
+	}
 	if len(p.workers) > 0 {
 		return fmt.Sprintf("%d of %d workers of %s started, and none is heard of", len(p.workers), r.expectedWorkers(p), p.def.name)
 	}

@@ -53,6 +53,8 @@ type WorkerJoined struct {
 	RetryIndex  int    `json:"retry_index"`
 	PodUID      string `json:"pod_uid,omitempty"`
 	PodName     string `json:"pod_name,omitempty"`
+	// Address is given in a gang's pool.
+	Address string `json:"address,omitempty"`
 }
 
 // IncarnationGone says that the process has ended, and how that is known.
@@ -78,6 +80,9 @@ type LeaseGranted struct {
 	Token       uint64 `json:"token"`
 	Incarnation string `json:"incarnation"`
 	Slot        int    `json:"slot"`
+	// Round is that of the member's gang, from 1; the leases of a round are
+	// granted in one step. 0 for a task of its own.
+	Round int `json:"round,omitempty"`
 }
 
 // LeaseEnded takes the right back without a verdict. A started attempt is
@@ -123,6 +128,22 @@ type AttemptFailed struct {
 	// Verdict is why the task does not go on, for people; set when Retry is
 	// false.
 	Verdict string `json:"verdict,omitempty"`
+}
+
+// RoundEnded is the verdict on a gang's round that was broken, once nobody
+// holds a lease of it any more. Task is the member that broke it.
+type RoundEnded struct {
+	Stamp
+	Task   TaskID `json:"task"`
+	Round  int    `json:"round"`
+	Reason string `json:"reason"`
+	// Charged is whose budget pays: user, infrastructure, or nobody's.
+	Charged Class `json:"charged,omitempty"`
+	// Retry says whether the gang goes on, all of it, from NotBefore; if not,
+	// Verdict is why, for people.
+	Retry     bool   `json:"retry,omitempty"`
+	NotBefore Millis `json:"not_before,omitempty"`
+	Verdict   string `json:"verdict,omitempty"`
 }
 
 // TaskGivenUp fails a task that has no attempt left to start.
@@ -190,6 +211,9 @@ func (AttemptSucceeded) Kind() string { return "attempt_succeeded" }
 
 // Kind implements Record.
 func (AttemptFailed) Kind() string { return "attempt_failed" }
+
+// Kind implements Record.
+func (RoundEnded) Kind() string { return "round_ended" }
 
 // Kind implements Record.
 func (TaskGivenUp) Kind() string { return "task_given_up" }

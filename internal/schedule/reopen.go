@@ -7,8 +7,11 @@ import "fmt"
 // returned: re-opening would only fail again, later.
 func (r *Run) reopen(why string) (refused string) {
 	for _, t := range r.stopped {
-		k := t.live()
-		if p := r.next(t.node(), len(k.attempts), len(k.attempts), 0, 0); p.giveUp {
+		used := len(t.live().attempts)
+		if t.g.gang != nil {
+			used = t.g.gang.used()
+		}
+		if p := r.next(t.node(), used, used, 0, 0); p.giveUp {
 			id := t.taskID()
 			return fmt.Sprintf("the run cannot be retried, task %s/%s has no attempt left: %s", id.Step, id.Task, p.why)
 		}
@@ -29,8 +32,15 @@ func (r *Run) applyRunReopened() error {
 		p.exit = -1
 		p.runnableSince = max(p.runnableSince, r.now)
 		clear(p.idle)
+		for _, g := range p.gangs {
+			r.reopenGang(g)
+		}
 	}
+	r.settling = nil
 	for _, t := range r.stopped {
+		if t.g.gang != nil {
+			continue
+		}
 		k := t.live()
 		k.base, k.verdict = len(k.attempts), ""
 		r.again(t, 0)

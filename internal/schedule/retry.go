@@ -36,7 +36,11 @@ func tally(attempts []attempt) (user, infrastructure int) {
 }
 
 // plan says what may follow now.
-func (r *Run) plan(n *node, k *task) plan {
+func (r *Run) plan(t ref) plan {
+	if t.g.gang != nil {
+		return r.planMember(t)
+	}
+	n, k := t.node(), t.live()
 	attempts := k.attempts
 	if last := len(attempts) - 1; last >= 0 && attempts[last].outcome == attemptRunning {
 		attempts = attempts[:last]
@@ -91,7 +95,8 @@ func (r *Run) next(n *node, base, number, user, infra int) plan {
 }
 
 // afterFailure decides what follows a failure of the newest attempt.
-func (r *Run) afterFailure(n *node, k *task, f Failure) (retry bool, notBefore Millis, verdict string) {
+func (r *Run) afterFailure(t ref, f Failure) (retry bool, notBefore Millis, verdict string) {
+	n, k := t.node(), t.live()
 	switch f.Class {
 	case Final:
 		return false, 0, ""
@@ -100,6 +105,9 @@ func (r *Run) afterFailure(n *node, k *task, f Failure) (retry bool, notBefore M
 			return false, 0, ""
 		}
 	case User, Infrastructure:
+	}
+	if t.g.gang != nil {
+		return true, 0, "" // the verdict is on the round
 	}
 	user, infra := tally(k.attempts[min(k.base, len(k.attempts)-1) : len(k.attempts)-1])
 	delay := r.policy.InfrastructureDelay

@@ -38,6 +38,7 @@ type Run struct {
 	token        uint64         // of the newest lease
 	leases       map[uint64]ref // live ones
 	stopped      []ref          // failed or cancelled tasks, for a re-opening
+	settling     []*gang        // those whose broken round has no lease left
 
 	// From here on nothing is durable: it follows from the records, or it may
 	// be forgotten.

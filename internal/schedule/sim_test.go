@@ -57,6 +57,8 @@ func add(total *scheduletest.Stats, s scheduletest.Stats) {
 	total.Retried += s.Retried
 	total.UserFailures += s.UserFailures
 	total.Exhausted += s.Exhausted
+	total.Rounds += s.Rounds
+	total.GaveWay += s.GaveWay
 }
 
 // BenchmarkSimulatedForeach100k is a foreach of 100,000 splits on 1000 lossy

@@ -90,7 +90,7 @@ func (r *Run) Snapshot() Snapshot {
 			Drained:         r.drained(p),
 		}
 		v.Tasks = v.Waiting + v.Running + v.Succeeded + v.Failed
-		if since, silent := r.silentSince(p); silent && (len(p.workers) == 0 || r.now-p.seen >= r.policy.TTL) {
+		if since, silent := r.silentSince(p); silent && (len(p.workers) == 0 || p.def.gang || r.now-p.seen >= r.policy.TTL) {
 			v.WaitingSince = since
 		}
 		s.Pools = append(s.Pools, v)

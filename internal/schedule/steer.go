@@ -32,7 +32,7 @@ func (g *graph) steer(d *flowdef.Definition, places []flowdef.Placement) {
 	for _, n := range g.nodes {
 		// A step in a branch with at most one task, which decides nothing, ends
 		// with its pool; so does one that always has exactly one.
-		n.gated = len(n.sources) > 0 && (n.depth > 0 || len(n.steers) > 0)
+		n.gated = len(n.sources) > 0 && (n.depth > 0 || n.gang || len(n.steers) > 0)
 	}
 }
 
@@ -100,6 +100,10 @@ func (r *Run) lists(p *poolState) []WorkerList {
 func (r *Run) width(n *node) int {
 	if len(n.sources) == 0 {
 		return 1
+	}
+	if n.gang {
+		from := &r.steps[n.fan.index]
+		return int(gangWorkers(from.gangs, from.largest, int64(r.definition.MaxWorkers)))
 	}
 	var tasks int64
 	for _, s := range n.sources {

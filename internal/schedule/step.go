@@ -26,6 +26,7 @@ func (r *Run) Step(now Millis, ev Event) (Answer, []Record, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("schedule: %T: %w", ev, err)
 	}
+	r.settle()
 	return answer, r.out, nil
 }
 

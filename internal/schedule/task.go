@@ -40,6 +40,8 @@ type group struct {
 	choice []int16
 	// live holds every task that is leased, was retried, or failed.
 	live map[int64]*task
+	// gang is set when the tasks are the members of one.
+	gang *gang
 	// arrived counts the inputs of a join that is not complete yet.
 	arrived map[int64]int64
 }
@@ -140,6 +142,23 @@ func (k *task) adoptable() *attempt {
 	return nil
 }
 
+// adoptable is the attempt that the task's lessee may adopt. A member of a gang
+// is never adopted alone.
+func (t ref) adoptable() *attempt {
+	if t.g.gang != nil {
+		return nil
+	}
+	return t.live().adoptable()
+}
+
+// nextNumber is that of the attempt begun next.
+func (t ref) nextNumber() int {
+	if t.g.gang != nil {
+		return t.g.gang.number
+	}
+	return len(t.live().attempts)
+}
+
 // setState moves a task and keeps the counts.
 func (r *Run) setState(t ref, to taskState) {
 	from := t.g.state[t.i]
@@ -171,6 +190,9 @@ type stepState struct {
 	// how many of a switch's tasks went to each of its next steps.
 	fanned int64
 	routed []int64
+	// gangs is how many the step's tasks have asked for, largest the most
+	// members of one.
+	gangs, largest int64
 	// closed: no task of the step exists unfinished or can still appear. Never
 	// revoked, since only unfinished tasks are ever re-opened.
 	closed bool

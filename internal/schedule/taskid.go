@@ -9,9 +9,9 @@ import (
 // Task ids are the task's place in the graph: "task", then "-" and an index
 // per foreach frame, outermost first: "task-3-7". They start with a letter
 // and stay the same over attempts. A task of a loop has its iteration after
-// the place, "-r<k>" from 0; what follows the loop is at the place alone.
-// Reserved for later: "-n<rank>" for a gang's member, before that; "-i<k>" for
-// the continuation of a task whose attempt numbers are used up, at the end.
+// the place, "-r<k>" from 0; what follows the loop is at the place alone. A
+// gang's member has its rank, "-n<rank>". Reserved for later: "-i<k>", at the
+// end, for the continuation of a task whose attempt numbers are used up.
 const (
 	rootID       = "task"
 	parametersID = "params"
@@ -32,6 +32,8 @@ func (t ref) place() string {
 	switch n := t.g.node; {
 	case n.loops:
 		return t.g.parent
+	case n.gang:
+		return memberID(t.g.parent, t.i)
 	case n.depth == 0:
 		return rootID
 	default:
@@ -115,6 +117,9 @@ func index(digits string) (int64, bool) {
 
 // splitPlace takes the last index off a place of the step's depth.
 func splitPlace(n *node, place string) (parent string, i int64, ok bool) {
+	if n.gang {
+		return cutSuffix(place, "-n")
+	}
 	if n.depth == 0 {
 		return "", 0, place == rootID
 	}

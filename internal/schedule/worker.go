@@ -27,7 +27,9 @@ type incarnation struct {
 	retryIndex int
 	podUID     string
 	podName    string
-	slots      map[int]ref
+	// address is where the other members of a gang reach it.
+	address string
+	slots   map[int]ref
 	// gone is how its end is known; empty while it may be alive.
 	gone string
 }
@@ -54,6 +56,11 @@ func (r *Run) stepJoined(ev Joined) (Answer, error) {
 		return nil, fmt.Errorf("%w: incarnation_id: must be one short line", ErrInvalid)
 	}
 	ev.PodUID, ev.PodName = clip(ev.PodUID), clip(ev.PodName)
+	if !pool.def.gang {
+		ev.Address = ""
+	} else if !printable(ev.Address, 255) {
+		return nil, fmt.Errorf("%w: address: a worker of %s must say where the others of its gang reach it, as host:port", ErrInvalid, ev.Pool)
+	}
 	if inc := r.incarnations[ev.Incarnation]; inc != nil {
 		switch {
 		case inc.pool != pool:
@@ -64,6 +71,8 @@ func (r *Run) stepJoined(ev Joined) (Answer, error) {
 			return nil, fmt.Errorf("%w: retry_index: %d, recorded is %d", ErrConflict, ev.RetryIndex, inc.retryIndex)
 		case inc.podUID != ev.PodUID:
 			return nil, fmt.Errorf("%w: pod_uid: %q, recorded is %q", ErrConflict, ev.PodUID, inc.podUID)
+		case inc.address != ev.Address:
+			return nil, fmt.Errorf("%w: address: %q, recorded is %q", ErrConflict, ev.Address, inc.address)
 		case inc.gone != "":
 			return nil, fmt.Errorf("%w: this incarnation is known to have ended: %s", ErrStale, inc.gone)
 		}
@@ -88,7 +97,7 @@ func (r *Run) stepJoined(ev Joined) (Answer, error) {
 	}
 	r.emit(WorkerJoined{
 		Stamp: r.stamp(), Pool: ev.Pool, Worker: ev.Worker, Incarnation: ev.Incarnation,
-		RetryIndex: ev.RetryIndex, PodUID: ev.PodUID, PodName: ev.PodName,
+		RetryIndex: ev.RetryIndex, PodUID: ev.PodUID, PodName: ev.PodName, Address: ev.Address,
 	})
 	for _, inc := range dead {
 		r.bury(inc, fmt.Sprintf("KFP started the worker again, retry %d", ev.RetryIndex))
@@ -97,7 +106,7 @@ func (r *Run) stepJoined(ev Joined) (Answer, error) {
 }
 
 func (r *Run) joinAnswer(pool *poolState, worker int, more string) JoinAnswer {
-	if !r.over() || pool.exit != worker {
+	if !r.over() || !pool.exits(worker) {
 		return JoinAnswer{}
 	}
 	reason := r.reason
@@ -117,7 +126,7 @@ func (r *Run) applyWorkerJoined(rec WorkerJoined) error {
 	}
 	inc := &incarnation{
 		id: rec.Incarnation, pool: pool, worker: rec.Worker, retryIndex: rec.RetryIndex,
-		podUID: rec.PodUID, podName: rec.PodName, slots: map[int]ref{},
+		podUID: rec.PodUID, podName: rec.PodName, address: rec.Address, slots: map[int]ref{},
 	}
 	r.incarnations[inc.id] = inc
 	w := pool.workers[rec.Worker]
@@ -178,6 +187,7 @@ func (r *Run) applyIncarnationGone(rec IncarnationGone) error {
 	}
 	if len(w.incarnations) == 0 {
 		delete(inc.pool.idle, inc.worker)
+		delete(inc.pool.seats, inc.worker)
 	}
 	return nil
 }

@@ -30,7 +30,11 @@ func (s *Script) event(verb string, args []string) (schedule.Event, error) {
 	id, rest := args[0], args[1:]
 	switch verb {
 	case "join":
-		return joinEvent(id, rest)
+		ev, err := joinEvent(id, rest)
+		if step, ok := s.def.Step(ev.Pool); ok && step.Parallel {
+			ev.Address = id + ":7000"
+		}
+		return ev, err
 	case "left":
 		return schedule.Left{Incarnation: id}, nil
 	case "gone":
@@ -55,9 +59,9 @@ func (s *Script) event(verb string, args []string) (schedule.Event, error) {
 	return s.leaseEvent(verb, id, rest)
 }
 
-func joinEvent(id string, rest []string) (schedule.Event, error) {
+func joinEvent(id string, rest []string) (schedule.Joined, error) {
 	if len(rest) != 1 {
-		return nil, fmt.Errorf("join ID pool/worker[#index][@uid]")
+		return schedule.Joined{}, fmt.Errorf("join ID pool/worker[#index][@uid]")
 	}
 	ev := schedule.Joined{Incarnation: id}
 	place, uid, _ := strings.Cut(rest[0], "@")

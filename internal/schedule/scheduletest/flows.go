@@ -42,6 +42,14 @@ func Flow(lines ...string) *flowdef.Definition {
 		}
 		d.Steps = append(d.Steps, s)
 	}
+	for _, split := range d.Steps {
+		if split.Type != flowdef.SplitParallel {
+			continue
+		}
+		if members, ok := d.Step(split.Next[0]); ok {
+			members.Parallel = true
+		}
+	}
 	d.StartStep, d.EndStep = d.Steps[0].Name, d.Steps[len(d.Steps)-1].Name
 	return d
 }
@@ -56,6 +64,11 @@ func Flows() map[string]*flowdef.Definition {
 		"nested": Flow("start split-foreach outer", "outer split-foreach inner", "inner linear ijoin", ">ijoin join ojoin",
 			">ojoin join end", "end end"),
 		"static": Flow("start split-static a,b", "a linear join", "b linear join", ">join join end", "end end"),
+		"gang":   Flow("start split-parallel train", "train linear join", ">join join end", "end end"),
+		"gangs": Flow("start split-foreach body", "body split-parallel train", "train linear gjoin", ">gjoin join fjoin",
+			">fjoin join end", "end end"),
+		"gangbranch": Flow("start split-static a,b", "a split-parallel train", "train linear gjoin", ">gjoin join sjoin",
+			"b linear sjoin", ">sjoin join end", "end end"),
 		"mixed": Flow("start split-foreach body", "body split-static a,b", "a linear sjoin", "b split-foreach leaf", "leaf linear bjoin",
 			">bjoin join sjoin", ">sjoin join fjoin", ">fjoin join end", "end end"),
 

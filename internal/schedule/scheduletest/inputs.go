@@ -51,7 +51,8 @@ func (s *Sim) inputsOf(def *flowdef.Step, task schedule.TaskID) int {
 	if split.Type == flowdef.SplitStatic {
 		return len(split.Next)
 	}
-	return int(s.seen.wentOn[schedule.TaskID{Step: split.Name, Task: task.Task}].NumSplits)
+	tr := s.seen.wentOn[schedule.TaskID{Step: split.Name, Task: task.Task}]
+	return int(tr.NumSplits + tr.GangSize)
 }
 
 // Expand lists a task's inputs one by one.
@@ -88,7 +89,11 @@ func (s *Sim) checkLists() {
 		places[t.Task.Step][place] = true
 	}
 	for step, workers := range s.seen.lists {
-		if want := min(len(places[step]), s.cfg.Definition.MaxWorkers); workers != want {
+		want := min(len(places[step]), s.cfg.Definition.MaxWorkers)
+		if def, _ := s.cfg.Definition.Step(step); def.Parallel {
+			want = s.gangWorkers(step)
+		}
+		if workers != want {
 			s.fail("%s was told to have %d workers, it has tasks at %d places", step, workers, len(places[step]))
 		}
 	}

@@ -17,6 +17,7 @@ type observer struct {
 	drained   map[string]bool
 	wentOn    map[schedule.TaskID]schedule.Transition
 	lists     map[string]int
+	rounds    rounds
 }
 
 type attemptKey struct {
@@ -28,7 +29,7 @@ func newObserver() observer {
 	return observer{
 		live: map[schedule.TaskID]uint64{}, attempts: map[schedule.TaskID]int{},
 		succeeded: map[schedule.TaskID]int{}, drained: map[string]bool{},
-		wentOn: map[schedule.TaskID]schedule.Transition{}, lists: map[string]int{},
+		wentOn: map[schedule.TaskID]schedule.Transition{}, lists: map[string]int{}, rounds: newRounds(),
 	}
 }
 
@@ -54,13 +55,16 @@ func (s *Sim) observe(rec schedule.Record) {
 		}
 		o.token, o.live[rec.Task] = rec.Token, rec.Token
 		s.checkWriters(rec.Task)
+		s.observeRound(rec)
 	case schedule.LeaseEnded:
 		s.endLive(rec.Task, rec.Token)
 	case schedule.TaskGivenUp:
 		s.endLive(rec.Task, rec.Token)
 	case schedule.AttemptBegun:
 		last, any := o.attempts[rec.Task]
-		if rec.Task.Task != "params" && (any && rec.Attempt != last+1 || !any && rec.Attempt != 0) {
+		if gang, member := s.gangOf(rec.Task); member {
+			s.observeMember(gang, rec)
+		} else if rec.Task.Task != "params" && (any && rec.Attempt != last+1 || !any && rec.Attempt != 0) {
 			s.fail("task %v begins attempt %d after %d", rec.Task, rec.Attempt, last)
 		}
 		o.attempts[rec.Task] = rec.Attempt
@@ -90,6 +94,8 @@ func (s *Sim) observe(rec schedule.Record) {
 	case schedule.RunReopened:
 		s.Stats.Retried++
 		clear(o.drained)
+	case schedule.RoundEnded:
+		s.Stats.Rounds++
 	case schedule.RunOpenedRecord, schedule.ParametersGiven, schedule.WorkerJoined, schedule.IncarnationGone, schedule.GateJoined,
 		schedule.RunEnded, schedule.ExitChosen, schedule.RunClosed:
 	}

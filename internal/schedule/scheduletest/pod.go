@@ -97,6 +97,7 @@ func (s *Sim) open(p *pod) {
 func (s *Sim) join(p *pod) {
 	s.call(p, schedule.Joined{
 		Pool: p.node.step, Worker: p.worker, Incarnation: p.incarnation, RetryIndex: p.retryIndex, PodUID: p.uid, PodName: p.name(),
+		Address: p.uid + ":7000",
 	}, func(a schedule.Answer, err error) {
 		switch {
 		case errors.Is(err, schedule.ErrStale):
@@ -131,6 +132,9 @@ func (s *Sim) ask(p *pod) {
 					s.ask(p)
 				}
 			})
+		case schedule.GiveWay:
+			s.Stats.GaveWay++
+			s.exit(p, false)
 		case schedule.Leave:
 			s.exit(p, true)
 		case schedule.Drained:

@@ -17,7 +17,7 @@ import (
 // a reviewer reads the difference.
 //
 //	flow foreach [max_workers=2] [train.user=1] [train.catch=3] [train.delay=60] [max_splits=10]
-//	policy [ttl=30] [start_timeout=60] [infra=2] [spares=2]     seconds; before open
+//	policy [ttl=30] [start_timeout=60] [infra=2] [spares=2] [gang_deadline=600]     seconds; before open
 //	open [parameters JSON]          at SECONDS (the clock)       tick
 //	join ID pool/worker[#index][@uid]                            left ID    gone ID
 //	ask ID [prefer=3-7]      start ID      renew ID     release ID [child_gone]
@@ -116,7 +116,7 @@ func (s *Script) step(ev schedule.Event, args []string) ([]string, error) {
 		delete(s.tries, args[0])
 	case schedule.StartAnswer:
 		s.tries[args[0]] = a.Attempt
-	case nil, schedule.Done, schedule.Ended, schedule.JoinAnswer, schedule.Leave, schedule.Wait, schedule.Drained,
+	case nil, schedule.Done, schedule.Ended, schedule.JoinAnswer, schedule.Leave, schedule.GiveWay, schedule.Wait, schedule.Drained,
 		schedule.ReportAnswer, schedule.RenewAnswer, schedule.VerifyAnswer:
 	}
 	if answer != nil {
@@ -184,6 +184,8 @@ func (s *Script) setPolicy(args []string) error {
 			s.policy.StartTimeout = schedule.Millis(n) * 1000
 		case "infra":
 			s.policy.InfrastructureRetries = n
+		case "gang_deadline":
+			s.policy.GangDeadline = schedule.Millis(n) * 1000
 		case "spares":
 			s.policy.Spares = n
 		default:

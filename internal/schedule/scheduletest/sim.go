@@ -44,7 +44,7 @@ type Sim struct {
 
 // Stats count what a simulation went through.
 type Stats struct {
-	Events, Records, Restarts, FailedAppends, Lost, Killed, Vanished, Zombies, Adopted, Stale, Retried, UserFailures, Exhausted int
+	Events, Records, Restarts, FailedAppends, Lost, Killed, Vanished, Zombies, Adopted, Stale, Retried, UserFailures, Exhausted, Rounds, GaveWay int
 }
 
 // SimConfig says what goes wrong, as chances per occasion from 0 to 1.
