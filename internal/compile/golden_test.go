@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millrace/millrace/internal/flowdef"
+	"github.com/millrace/millrace/test/flowgen"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
@@ -100,7 +102,16 @@ func TestProtos(t *testing.T) {
 	}
 	dir := t.TempDir()
 	args := []string{"../../test/protos/check_pipeline.py"}
-	for name, raw := range compiled(t) {
+	documents := compiled(t)
+	for seed := range uint64(10) {
+		f, _, err := flowgen.Make(seed, flowgen.Options{Steps: 30, Tasks: 1000, Depth: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Compile(f.Definition(), config())
+		documents[fmt.Sprintf("random-%d", seed)] = mustBytes(t, p, err)
+	}
+	for name, raw := range documents {
 		path := filepath.Join(dir, name+".yaml")
 		if err := os.WriteFile(path, raw, 0o600); err != nil {
 			t.Fatal(err)
