@@ -28,6 +28,7 @@ func (a *attempt) adopt(ctx context.Context) (driverclient.Outcome, bool, error)
 	outcome, ok := driverclient.Outcome{Attempt: number, Adopted: true}, true
 	if err == nil {
 		outcome, ok = adoption(number, a.task.Parameters, left)
+		outcome.Cloned = outcome.Succeeded != nil && left.ClonedFrom != nil && a.task.CloneFrom != ""
 	}
 	if !ok {
 		return outcome, false, nil
@@ -44,7 +45,7 @@ func (a *attempt) adopt(ctx context.Context) (driverclient.Outcome, bool, error)
 	case passes(ctx, err):
 		return driverclient.Outcome{}, false, fmt.Errorf("adopt attempt %d of %s: %w", number, a.task.Ref, err)
 	case outcome.Failed == nil:
-		outcome.Succeeded, outcome.Failed = nil, &driverclient.Failure{
+		outcome.Succeeded, outcome.Cloned, outcome.Failed = nil, false, &driverclient.Failure{
 			Class: driverclient.Infrastructure, Reason: fmt.Sprintf("the attempt had ended, but what it left cannot be adopted: %v", err),
 		}
 	default:
@@ -67,6 +68,10 @@ func (a *attempt) complete(ctx context.Context, left tasksocket.Outcome) error {
 	found, err := tasksocket.ReadArtifacts(ctx, a.store, a.scope(a.number))
 	if err != nil {
 		return fmt.Errorf("the artifacts of attempt %d of %s: %w", a.number, a.task.Ref, err)
+	}
+	if from := left.ClonedFrom; from != nil {
+		a.meta.Post("origin-task-id", "origin-task-id", from.Task)
+		a.meta.Post("origin-run-id", "origin-run-id", from.Run)
 	}
 	if a.task.Parameters {
 		const kind = "graph_structure"

@@ -193,7 +193,7 @@ func (l *left) outcome(attempt int) string {
 		l.t.Fatalf("reported %+v", l.driver.reported)
 	}
 	o := l.driver.reported[0]
-	if !o.Adopted || o.Attempt != attempt {
+	if o.Adopted == o.Cloned || o.Attempt != attempt {
 		l.t.Errorf("reported %+v", o)
 	}
 	if o.Failed != nil {

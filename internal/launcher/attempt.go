@@ -69,6 +69,13 @@ func (p *pod) attempt(ctx context.Context, t *driverclient.Task, asked time.Time
 		}
 		return a.finish(ctx, outcome)
 	}
+	origin, err := a.origin(a.keeper.Context())
+	if err != nil {
+		return driverclient.Reported{}, a.giveBack(ctx, err)
+	}
+	if origin != nil {
+		return a.clone(ctx, origin)
+	}
 	trouble := a.prepare(a.keeper.Context())
 	defer a.clean()
 	if err := a.begin(a.keeper.Context()); err != nil {

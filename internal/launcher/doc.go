@@ -3,7 +3,7 @@
 // could decide.
 //
 //	run     worker.go: open the run, join the pool, then one lease after the other
-//	          attempt.go    one lease: adopt | package -> workspace -> StartAttempt ...
+//	          attempt.go    one lease: adopt | clone | package -> workspace -> StartAttempt ...
 //	          execute.go    ... -> metadata, log, socket, child -> what was seen
 //	          verdict.go    what was seen -> the outcome
 //	          report.go     last of log and metadata, then the driver's record

@@ -37,7 +37,7 @@ func (a *attempt) finish(ctx context.Context, outcome driverclient.Outcome) (dri
 	case err != nil && outcome.Succeeded != nil:
 		// Without its rows nobody finds the task's artifacts.
 		reason := oneLine(fmt.Sprintf("the task succeeded, but the metadata service did not take its records: %v", err))
-		outcome.Succeeded, outcome.Failed = nil, &driverclient.Failure{Class: driverclient.Infrastructure, Reason: reason}
+		outcome.Succeeded, outcome.Cloned, outcome.Failed = nil, false, &driverclient.Failure{Class: driverclient.Infrastructure, Reason: reason}
 	case err != nil:
 		a.logger.Error("the last of the task's metadata was not stored", "error", err)
 	}
@@ -70,7 +70,7 @@ func (a *attempt) report(ctx context.Context, outcome driverclient.Outcome) (dri
 	if err := a.held(late, tell); err != nil {
 		return driverclient.Reported{}, fmt.Errorf("report the outcome of %s: %w", a.task.Ref, err)
 	}
-	a.logger.Info("reported", "succeeded", outcome.Succeeded != nil, "adopted", outcome.Adopted, "retry", reported.Retry)
+	a.logger.Info("reported", "succeeded", outcome.Succeeded != nil, "adopted", outcome.Adopted, "cloned", outcome.Cloned, "retry", reported.Retry)
 	return reported, nil
 }
 

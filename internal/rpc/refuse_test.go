@@ -60,7 +60,7 @@ func TestReportFields(t *testing.T) {
 		{"token", func(r *R) { r.Token = 0 }},
 		{"attempt", func(r *R) { r.Attempt = -1 }},
 		{"", func(r *R) { r.Cloned = true }},
-		{"cloned", func(r *R) { r.Cloned, r.Adopted = true, true }},
+		{"", func(r *R) { r.Cloned, r.Adopted = true, true }},
 		{"cloned", func(r *R) {
 			r.Cloned = true
 			failed(&millracev1.Failure{Class: 1, Reason: "boom"})(r)

@@ -70,7 +70,6 @@ func reported(in *millracev1.ReportTaskRequest) (schedule.Reported, error) {
 	var c checks
 	c.held(in)
 	c.index("attempt", in.GetAttempt())
-	c.ok(!in.GetCloned() || !in.GetAdopted(), "cloned", "an outcome is cloned or adopted, not both")
 	switch o := in.GetOutcome().(type) {
 	case *millracev1.ReportTaskRequest_Succeeded:
 		c.transition(o.Succeeded)

@@ -47,7 +47,7 @@ func ReadOutcome(ctx context.Context, store objstore.Store, scope Scope) (Outcom
 	told, err := readTransition(ctx, store, scope)
 	switch {
 	case err == nil:
-		o.Transition, o.TaskOK = &told.Transition, &told.TaskOK
+		o.Transition, o.TaskOK, o.ClonedFrom = &told.Transition, &told.TaskOK, told.ClonedFrom
 	case !errors.Is(err, fs.ErrNotExist):
 		return Outcome{}, err
 	case o.DataWritten:

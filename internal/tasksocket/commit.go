@@ -91,6 +91,8 @@ type transitionRecord struct {
 	Attempt int  `json:"attempt"`
 	TaskOK  bool `json:"task_ok"`
 	Transition
+	// ClonedFrom is set when the attempt was taken over from another run.
+	ClonedFrom *ClonedFrom `json:"cloned_from,omitempty"`
 }
 
 const recordVersion = 1

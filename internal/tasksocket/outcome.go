@@ -7,6 +7,13 @@ type Transition struct {
 	GangSize  int64    `json:"gang_size"`
 }
 
+// ClonedFrom names the attempt of the same step that another run made.
+type ClonedFrom struct {
+	Run     string `json:"run"`
+	Task    string `json:"task"`
+	Attempt int    `json:"attempt"`
+}
+
 // Outcome is what an attempt left behind, as far as the store knows. Together
 // with the exit code it makes the verdict.
 type Outcome struct {
@@ -21,6 +28,9 @@ type Outcome struct {
 	// the child although it had asked for nothing wrong: when the child then
 	// fails, that is why.
 	Trouble error
+	// ClonedFrom is whose outcome it is, when the attempt was taken over from
+	// another run.
+	ClonedFrom *ClonedFrom
 	// Fenced says that a write was refused because the lease is lost.
 	Fenced bool
 }
