@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -278,4 +279,37 @@ func TestClock(t *testing.T) {
 	if left := c.until(c.now() - 1000); left != 0 {
 		t.Errorf("a moment that has passed is %s away", left)
 	}
+}
+
+// TestHeldGangIsToldAtOnce: the last worker that a gang lacks decides for those
+// that are held already, and they are told in the same round.
+func TestHeldGangIsToldAtOnce(t *testing.T) {
+	s := newShell(t, Config{LongPoll: time.Hour})
+	s.open(run1, scheduletest.Flow("start split-parallel train", "train linear join", ">join join end", "end end"))
+	s.do(schedule.Joined{Pool: "start", Incarnation: "s"})
+	for _, size := range []int64{0, 3} {
+		g := s.grant("s")
+		s.do(started("s", g))
+		done := good("s", g)
+		if size > 0 {
+			done.Succeeded = &schedule.Transition{Next: []string{"train"}, GangSize: size}
+		}
+		s.do(done)
+	}
+	var idle []<-chan told
+	for i := range 3 {
+		name := fmt.Sprintf("w%d", i)
+		s.do(schedule.Joined{Pool: "train", Worker: i, Incarnation: name, Address: name + ":7000"})
+		idle = append(idle, s.ask(t.Context(), name))
+		if i < 2 {
+			s.held(int64(i + 1))
+		}
+	}
+	for rank, answer := range idle {
+		got := <-answer
+		if g, ok := got.answer.(schedule.Grant); !ok || g.Gang == nil || g.Gang.Rank != rank || g.Gang.MainAddress != "w0:7000" {
+			t.Errorf("worker %d is told %+v, %v", rank, got.answer, got.err)
+		}
+	}
+	s.held(0)
 }

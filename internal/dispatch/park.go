@@ -35,24 +35,31 @@ func (b *round) park(r *run, req *request, wait schedule.Wait) {
 }
 
 // askAgain asks for the parked of every run of the round whose question may
-// now have another answer. What one asking changes is seen by those after it;
-// those before it are asked in the next round.
+// now have another answer. What one asking changes concerns those before it as
+// well: the last worker that a gang lacked decides what all of its members are
+// told. So they are asked until nothing changes any more; each turn that
+// changes something lets somebody go, or ends a run.
 func (b *round) askAgain() {
 	for _, r := range b.touched {
-		if r.core == nil || len(r.parked) == 0 {
-			continue
+		for changed := true; changed && r.core != nil && len(r.parked) > 0; {
+			version := r.version
+			b.askParked(r)
+			changed = r.version != version
 		}
-		before := len(r.parked)
-		kept := r.parked[:0]
-		for _, req := range r.parked {
-			if b.keep(r, req) {
-				kept = append(kept, req)
-			}
-		}
-		clear(r.parked[len(kept):])
-		r.parked = kept
-		b.d.stats.Parked.Add(int64(len(kept) - before))
 	}
+}
+
+func (b *round) askParked(r *run) {
+	before := len(r.parked)
+	kept := r.parked[:0]
+	for _, req := range r.parked {
+		if b.keep(r, req) {
+			kept = append(kept, req)
+		}
+	}
+	clear(r.parked[len(kept):])
+	r.parked = kept
+	b.d.stats.Parked.Add(int64(len(kept) - before))
 }
 
 // keep asks for one parked asker if need be, and says whether it stays.
