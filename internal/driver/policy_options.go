@@ -14,7 +14,7 @@ import (
 // policyOptions are the numbers of leases and budgets.
 type policyOptions struct {
 	ttl, renewEvery, orphanGrace, longestWrite, clientBackoff time.Duration
-	infrastructureDelay, startTimeout                         time.Duration
+	infrastructureDelay, startTimeout, gangDeadline           time.Duration
 	infrastructureRetries, spares                             int
 }
 
@@ -35,6 +35,7 @@ func (o *policyOptions) declare(flags *pflag.FlagSet) {
 	flags.IntVar(&o.spares, "spares", p.Spares, "idle workers of a pool that are kept while its tasks run")
 	setting.Env(flags, "spares", "MILLRACE_SPARES")
 	span(&o.startTimeout, "start-timeout", "MILLRACE_START_TIMEOUT", p.StartTimeout, "fail a run when a pool with work has had no worker for this long (0: never)")
+	span(&o.gangDeadline, "gang-deadline", "MILLRACE_GANG_DEADLINE", p.GangDeadline, "how long a worker waits for the others of its gang before it makes room for others (0: for ever)")
 }
 
 // policy checks the numbers against each other.
@@ -51,6 +52,7 @@ func (o *policyOptions) policy() (schedule.Policy, error) {
 		{"--client-backoff", o.clientBackoff, 0},
 		{"--infrastructure-delay", o.infrastructureDelay, 0},
 		{"--start-timeout", o.startTimeout, 0},
+		{"--gang-deadline", o.gangDeadline, 0},
 	} {
 		if span.value < span.least || span.value > 365*24*time.Hour {
 			return schedule.Policy{}, fmt.Errorf("%s %s is not between %s and a year", span.flag, span.value, span.least)
@@ -69,6 +71,6 @@ func (o *policyOptions) policy() (schedule.Policy, error) {
 		TTL: millis(o.ttl), RenewEvery: millis(o.renewEvery), OrphanGrace: millis(o.orphanGrace),
 		LongestWrite: millis(o.longestWrite), ClientBackoff: millis(o.clientBackoff),
 		InfrastructureRetries: o.infrastructureRetries, InfrastructureDelay: millis(o.infrastructureDelay),
-		Spares: o.spares, StartTimeout: millis(o.startTimeout),
+		Spares: o.spares, StartTimeout: millis(o.startTimeout), GangDeadline: millis(o.gangDeadline),
 	}, nil
 }

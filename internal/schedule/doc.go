@@ -56,6 +56,26 @@
 // Once drained a pool stays drained: a re-opening touches only what had not
 // succeeded.
 //
+// # Gangs
+//
+// The members of a gang (num_parallel) run at once or not at all. A worker of
+// their pool is told to wait until a gang's size of others wait beside it; then
+// one event leases all members, ranks by worker, and each is told when it asks
+// again. That is a round. All members of a round begin the same attempt, so a
+// member's numbers may have gaps. What one of them did reaches the join when
+// all have succeeded; the first that fails or is lost breaks the round, the
+// others are told with their renewals to end, and once the last lease is over
+// one verdict (RoundEnded) says whose budget pays and whether the whole gang
+// runs again. No member is adopted, or run again, alone.
+//
+// A pool holds whole gangs: of the largest size, as many as there are and as
+// fit below max-workers. Gangs form in the order of their making. Two runs that
+// each hold half of a cluster would wait for each other for ever, so a worker
+// whose gang cannot form makes room after a while (GiveWay), each at a moment
+// of its own and not so often that KFP's retries are used up. In a failed run
+// every worker of a pool with an unfinished gang exits 1, since :retry makes
+// anew only those and the gang needs all.
+//
 // # A failed run
 //
 // The first final failure is the run's reason. Nothing more is leased, renewals
@@ -69,5 +89,6 @@
 // event.go, answer.go and record.go are the interface; step.go and apply.go
 // dispatch; graph.go reads the flow; task.go holds the state, compact for what
 // is common (a split that succeeds at once is one byte and 32 more), sparse for
-// what is not; invariants.go says what always holds.
+// what is not; gang.go, gang_form.go and gang_round.go are the gangs;
+// invariants.go says what always holds.
 package schedule
