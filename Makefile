@@ -104,7 +104,7 @@ fmt: $(TOOLS)/gofumpt $(TOOLS)/buf ## Format the sources
 ##### tests
 
 .PHONY: test
-test: test-go test-python test-python-oldest test-e2e test-chaos ## Run all tests: Go, Python, flows end to end, kills
+test: test-go test-python test-python-oldest test-e2e test-oracle test-chaos ## Run all tests: Go, Python, flows end to end, random flows, kills
 
 .PHONY: test-go
 test-go: venvs $(TOOLS)/versitygw
@@ -127,7 +127,7 @@ test-e2e: build venvs $(TOOLS)/versitygw
 	$(CLEAN_ENV) .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=5 -p no:cacheprovider --basetemp=.cache/pytest test/e2e $(ARGS)
 
 .PHONY: test-chaos
-test-chaos: build-failpoints venvs
+test-chaos: build-failpoints venvs .cache/flowgen
 	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=0 --basetemp=.cache/pytest-chaos -s test/chaos $(ARGS)
 
 # Random flows on the stack and by Metaflow's own run. Short tasks make many
@@ -137,9 +137,7 @@ SCRATCH ?= $(shell test $$(df --output=avail -m /dev/shm 2>/dev/null | tail -1) 
 .PHONY: test-oracle
 test-oracle: build venvs .cache/flowgen
 	made=$$(mktemp -d -p $(SCRATCH) millrace-oracle-XXXX); trap 'rm -rf "$$made"' EXIT; \
-	$(CLEAN_ENV) $(ORACLE_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=3 --basetemp="$$made/pytest" -s test/oracle $(ARGS)
-
-ORACLE_ENV = $(foreach v,SEED RUNS OPTIONS,$(if $(MILLRACE_ORACLE_$(v)),MILLRACE_ORACLE_$(v)='$(MILLRACE_ORACLE_$(v))'))
+	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=3 --basetemp="$$made/pytest" -s test/oracle $(ARGS)
 
 .PHONY: proof
 proof: build venvs .cache/flowgen ## Play many random flows on both runtimes and write what came of it into docs/proof.md
@@ -164,8 +162,9 @@ bench: ## Measure the core and the saving of artifacts: ratios and events, compa
 fuzz-smoke: ## Fuzz every target for a few seconds
 	tools/fuzz-smoke.sh $(FUZZTIME)
 
-# The caller's settings of Metaflow are not the tests' business.
-CLEAN_ENV = env $(foreach v,$(filter METAFLOW_% MILLRACE_% KFP_% KF_PIPELINES_% USERNAME,$(shell env | cut -d= -f1)),-u $(v))
+# The caller's settings of Metaflow are not the tests' business; which cases they draw is the caller's.
+CLEAN_ENV = env $(foreach v,$(filter-out MILLRACE_ORACLE_% MILLRACE_CHAOS_%,\
+  $(filter METAFLOW_% MILLRACE_% KFP_% KF_PIPELINES_% USERNAME,$(shell env | cut -d= -f1))),-u $(v))
 
 ##### what the above stand on
 

@@ -10,7 +10,6 @@ import json
 import os
 import pathlib
 import random
-import threading
 import time
 
 import pytest
@@ -18,17 +17,13 @@ from harness import client, failpoints, pods
 from harness.paths import FAILPOINT_BIN, FLOWS
 from harness.processes import mentioning, until
 from harness.s3 import free_port
-from harness.serve import Driver
+from harness.serve import TERMS, Driver, Keeper
 from harness.stack import Run, Stack
 
 SEED = int(os.environ.get("MILLRACE_CHAOS_SEED", "20261"))
 WIDTH, WORKERS, PAUSE = 30, 4, 0.3
 FLOW = FLOWS / "wide.py"
 DEADLINE = 420
-
-# Leases short enough that losing one costs the test seconds.
-TERMS = ("--lease-ttl", "4s", "--renew-every", "1s", "--longest-write", "2s", "--client-backoff", "2s", "--infrastructure-delay", "100ms",
-         "--infrastructure-retries", "30", "--orphan-grace", "15s")
 
 # How often a run of 30 passes a place at least; places not named are passed once per task.
 PASSED = {
@@ -43,24 +38,13 @@ class Arena:
 
     def __init__(self, stack: Stack, driver: Driver, log: failpoints.Log):
         self.stack, self.driver, self.log = stack, driver, log
-        self.over = threading.Event()
-        self.driver_deaths = 0
-        self.keeper = threading.Thread(target=self._keep, daemon=True)
+        self.keeper = Keeper(driver)
 
     def start(self):
-        self.driver.start()
         self.keeper.start()
 
-    def _keep(self):
-        while not self.over.wait(0.2):
-            if not self.driver.alive():
-                self.driver_deaths += 1
-                self.driver.start(wait=False)
-
     def stop(self):
-        self.over.set()
-        self.keeper.join()
-        self.driver.kill()
+        self.keeper.stop()
 
     def run(self, rules: list[str] = ()) -> Run:
         self.stack.environment |= {
@@ -145,7 +129,7 @@ def test_every_place(arena, undisturbed, action):
     a = arena(rules["driver"])
     run = a.run(rules["launcher"])
     run.wait(timeout=DEADLINE)
-    print(f"\n{action} at every place, seed {SEED}; the driver died {a.driver_deaths} times")
+    print(f"\n{action} at every place, seed {SEED}; the driver died {a.keeper.deaths} times")
     until("the exit hook to have run", lambda: "driver/reply-finish" in a.log.hits())
     report(a, {name: action for names in rules.values() for name in (rule.split("=")[0] for rule in names)})
     check(run, undisturbed)

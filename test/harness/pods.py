@@ -56,22 +56,46 @@ class Pod:
         return None
 
     def kill_launcher(self) -> bool:
-        pid = self.launcher()
-        if pid is None:
-            return False
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        return True
+        return kill(self.launcher())
+
+    def child(self) -> "Child | None":
+        """The task's Python in the container, while there is one."""
+        launcher = self.launcher()
+        for entry in pathlib.Path("/proc").iterdir() if launcher else ():
+            try:
+                if entry.name.isdigit() and _parent(entry) == launcher:
+                    words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                    task = next(word for word in words if word.startswith("--task-id="))
+                    return Child(int(entry.name), words[words.index("step") + 1], task.partition("=")[2])
+            except (OSError, ValueError, StopIteration):
+                continue  # it ended while being looked at, or is something else
+        return None
 
 
-def running(run: Run, task: str) -> list[Pod]:
-    """The running pods of a task of the run, by its display name."""
+@dataclasses.dataclass
+class Child:
+    pid: int
+    step: str
+    task: str
+
+
+def kill(pid: int | None) -> bool:
+    """Whether there was such a process."""
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def running(run: Run, task: str | None = None) -> list[Pod]:
+    """The running pods of the run, or those of one task by its display name."""
     stack = run.stack
     url = f"{stack.environment['METAFLOW_KUBEFLOW_PIPELINES_URL'].rstrip('/')}/dev/pods?run_id={run.kfp_id}"
     found = stack.http("GET", url).get("pods") or []
-    return [Pod(run, p["uid"], p["name"], p["task"], p.get("pid", 0)) for p in found if p["task"] == task and p["state"] == "RUNNING"]
+    return [Pod(run, p["uid"], p["name"], p["task"], p.get("pid", 0)) for p in found if task in (None, p["task"]) and p["state"] == "RUNNING"]
 
 
 def _parent(entry: pathlib.Path) -> int:

@@ -1,0 +1,184 @@
+"""Random flows under random kills of all that can die: the driver, the metadata
+service, launchers, tasks. What comes out is what Metaflow's own run makes of
+the flow undisturbed.
+
+MILLRACE_CHAOS_SEED and MILLRACE_CHAOS_RUNS choose other flows and more of them.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import datetime
+import itertools
+import os
+import random
+import threading
+import time
+
+import pytest
+from harness import client, document, flowgen, oracle, pods
+from harness.fleet import share_bytecode, started
+from harness.paths import FAILPOINT_BIN, ORACLE_KEPT
+from harness.processes import mentioning, until
+from harness.s3 import free_port
+from harness.serve import TERMS, Driver, Keeper, Metadata
+from harness.stack import Run, Stack
+
+SEED = int(os.environ.get("MILLRACE_CHAOS_SEED", "20261"))
+RUNS = int(os.environ.get("MILLRACE_CHAOS_RUNS", "3"))
+AT_ONCE = 3
+DEADLINE = 420
+# A failure that is drawn by the attempt's number would be another one when a kill has used the number up.
+OPTIONS = ("-without", "retry,catch,gang")
+# A killed task is the user's failure. No task is killed more often than this allows.
+RETRY = ("--with", "retry:times=3,minutes_between_retries=0")
+MOST_OF_ONE_TASK = 2
+MOST_OF_ONE_FLOW = 12
+FEWEST_TASKS = 6
+
+
+class Arena:
+    """A stack whose driver and metadata service are processes of their own, killed now and then and started again."""
+
+    def __init__(self, folder):
+        grpc, http = free_port(), free_port()
+        self.stack = Stack(folder, slots=40, bin=FAILPOINT_BIN, args=(
+            "--roles", "kfp", "--driver", f"127.0.0.1:{grpc}", "--driver-http", f"http://127.0.0.1:{http}", "--pod-proxy")).start()
+        share_bytecode(self.stack)
+        self.stack.environment |= {"MILLRACE_POD_RETRY_BACKOFF": "200ms", "MILLRACE_POD_RETRIES": "50"}
+        metadata = Metadata(self.stack)
+        self.services = {"metadata service": Keeper(metadata), "driver": Keeper(Driver(self.stack, grpc, http, *TERMS))}
+        for keeper in self.services.values():
+            keeper.start()
+        self.peace = threading.Lock()
+        self.over = threading.Event()
+        self.killer = threading.Thread(target=self._kill_services, args=(random.Random(f"{SEED} services"),), daemon=True)
+        self.killer.start()
+
+    def _kill_services(self, draw: random.Random) -> None:
+        while not self.over.wait(draw.uniform(2, 6)):
+            with self.peace:
+                draw.choice(list(self.services.values())).role.kill()
+
+    @contextlib.contextmanager
+    def calm(self):
+        """Both services answer, and nobody kills them: for what a user types."""
+        with self.peace:
+            until("the services to answer", lambda: all(keeper.role.alive() for keeper in self.services.values()))
+            self.services["metadata service"].role.wait()
+            until("the driver to be ready", self.services["driver"].role.ready)
+            yield
+
+    def stop(self) -> None:
+        self.over.set()
+        self.killer.join()
+        for keeper in reversed(self.services.values()):
+            keeper.stop()
+        self.stack.stop()
+        until(f"no process left of {self.stack.folder}", lambda: not mentioning(str(self.stack.folder)), timeout=30)
+
+
+class Story:
+    """What was done to one flow."""
+
+    def __init__(self, run: Run, seed: int):
+        self.run = run
+        self.draw = random.Random(f"{SEED} {seed}")
+        self.did: collections.Counter[str] = collections.Counter()
+        self.killed: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    def tell(self) -> None:
+        """Kills until enough was done or the run is over."""
+        while self.did.total() < MOST_OF_ONE_FLOW and self.run.kfp()["state"] == "RUNNING":
+            # What was done least comes first, so that a short run sees all of it.
+            what = min(("launcher", "task", "pod failed", "pod vanished"), key=lambda w: (self.did[w], self.draw.random()))
+            self.did[what] += self._do(what)
+            time.sleep(self.draw.uniform(0.5, 2))
+
+    def _do(self, what: str) -> bool:
+        found = pods.running(self.run)
+        self.draw.shuffle(found)
+        match what:
+            case "launcher":
+                return any(pod.kill_launcher() for pod in found)
+            case "task":
+                return any(self._kill_task(pod.child()) for pod in found)
+            case "pod failed":
+                return any(pod.fail() for pod in found)
+        return any(pod.vanish() for pod in found)
+
+    def _kill_task(self, child: pods.Child | None) -> bool:
+        if child is None or self.killed[child.step, child.task] >= MOST_OF_ONE_TASK:
+            return False
+        self.killed[child.step, child.task] += 1
+        return pods.kill(child.pid)
+
+
+def flows(folder, count: int) -> list[flowgen.Flow]:
+    """The first flows from the seed on that live long enough to be killed."""
+    found = []
+    for seed in itertools.count(SEED):
+        flow = flowgen.generate(seed, folder, *OPTIONS)
+        found += [flow] if flow.plan["tasks"] >= FEWEST_TASKS else []
+        if len(found) == count:
+            return found
+
+
+def play(arena: Arena, oracle_: oracle.Oracle, reader: client.Reader, flow: flowgen.Flow) -> tuple[collections.Counter[str], int]:
+    """Returns what was done to the flow, and how many tasks it has."""
+    plain = oracle_.result(flow)
+    with arena.calm():
+        run = started(arena.stack, flow, top=RETRY)
+    story = Story(run, flow.seed)
+    story.tell()
+    run.wait(timeout=DEADLINE)
+    with arena.calm():
+        result = oracle.essence(reader.read(run.pathspec))
+        tasks = run.tasks()
+    differences = oracle.differences(result, plain, ignoring=("attempt", "logs", "decorators"))
+    assert not differences, f"seed {flow.seed}, run {run.id}, after {dict(story.did)}:\n" + "\n".join(differences[:40])
+    check(tasks)
+    return story.did, len(tasks)
+
+
+def check(tasks: list[dict]) -> None:
+    """The last attempt of each task is the one that succeeded."""
+    continued = {client.goes_on_as(t["task"]) for t in tasks if client.goes_on_as(t["task"]) != t["task"]}
+    for task in tasks:
+        if task["task"] not in continued:
+            assert task["attempts"][-1]["outcome"] == "succeeded", task
+            # _parameters has one number for all its attempts.
+            assert task["attempts"][-1]["attempt"] == max(a["attempt"] for a in task["attempts"]), task
+
+
+@pytest.fixture(scope="module")
+def games(tmp_path_factory):
+    """All flows are on their way while the first is waited for."""
+    folder = tmp_path_factory.mktemp("random")
+    plain = oracle.Oracle(folder / "plain", ORACLE_KEPT)
+    arena = Arena(folder)
+    reader = client.Reader(client.client_environment(arena.stack), folder)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        yield [pool.submit(play, arena, plain, reader, flow) for flow in flows(folder, RUNS)], arena
+        pool.shutdown(cancel_futures=True)
+    reader.close()
+    plain.close()
+    arena.stop()
+
+
+@pytest.mark.parametrize("number", range(RUNS))
+def test_random_flow(games, number):
+    games[0][number].result()
+
+
+def test_all_was_killed(games):
+    """Every kind of kill has struck; with MILLRACE_CHAOS_RECORD the sum goes into docs/proof.md."""
+    futures, arena = games
+    done = [future.result() for future in futures]
+    did = sum((d for d, _ in done), collections.Counter()) + collections.Counter({name: keeper.deaths for name, keeper in arena.services.items()})
+    sentence = (f"{len(done)} flows of {sum(n for _, n in done)} tasks, from seed {SEED} on: all succeeded with the artifacts of a plain run, after "
+                f"these kills: {', '.join(f'{what} {n}' for what, n in sorted(did.items()))}.")
+    print(f"\n{sentence}")
+    if "MILLRACE_CHAOS_RECORD" in os.environ:
+        document.replace("kills", f"{sentence} {datetime.date.today()}, {document.machine()}.")
+    assert set(did) == {"driver", "metadata service", "launcher", "task", "pod failed", "pod vanished"}, did
