@@ -186,8 +186,8 @@ func (d *Dispatcher) Runs(ctx context.Context, flow string) ([]runstore.RunInfo,
 	return runs, nil
 }
 
-// Watch returns a channel that has a value after the run's state changed, and
-// what ends the watch.
+// Watch returns a channel that has a value after the run's state changed or a
+// lease's holder has something to be told, and what ends the watch.
 func (d *Dispatcher) Watch(runID string) (<-chan struct{}, func()) { return d.watch.add(runID) }
 
 // Until is how long from now to a moment of the core's, as in schedule.Wait;

@@ -170,12 +170,15 @@ func (b *round) commit() {
 		}
 		r.sequence += uint64(len(r.pending))
 		r.pending, r.failures = nil, 0
+		notices := r.core.Notices()
+		changed := notices != r.notices
+		r.notices = notices
 		if info := batch[i].Info; info != nil {
-			changed := info.State != r.info.State
+			changed = changed || info.State != r.info.State
 			r.info, r.live = *info, info.Live
-			if changed {
-				b.d.watch.notify(r.id)
-			}
+		}
+		if changed {
+			b.d.watch.notify(r.id)
 		}
 	}
 }

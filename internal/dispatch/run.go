@@ -32,6 +32,8 @@ type run struct {
 	// records seen in memory.
 	sequence, version uint64
 	info              runstore.RunInfo
+	// notices is the core's when the watchers were told last.
+	notices uint64
 	// live: time alone may change the run, so it is loaded again after a drop.
 	live bool
 	// pods maps a pod's uid to its incarnations.

@@ -2,8 +2,8 @@ package dispatch
 
 import "sync"
 
-// watchers are told when the state of a run changes, so that a cancelled run
-// need not wait for its launchers' next renewal. A signal is never waited
+// watchers are told when the state of a run changes, or when a gang must end,
+// so that neither need wait for its launchers' next renewal. A signal is never waited
 // for: one that was not taken yet stands for all later ones.
 type watchers struct {
 	mu    sync.Mutex

@@ -27,7 +27,7 @@ func (s *leases) Session(stream sessionStream) error {
 	go receive(stream, renewals)
 	next := received{in: first}
 	for {
-		over, err := s.hear(stream, first.GetRunId(), next)
+		over, err := s.hear(stream, first, next)
 		if over || err != nil {
 			return err
 		}
@@ -43,16 +43,18 @@ func (s *leases) Session(stream sessionStream) error {
 	}
 }
 
-// hear takes a renewal or the stream's end; neither means that the run's
-// state has changed.
-func (s *leases) hear(stream sessionStream, runID string, next received) (over bool, err error) {
+// hear takes a renewal or the stream's end; neither means that there may be
+// news.
+func (s *leases) hear(stream sessionStream, first *millracev1.SessionRequest, next received) (over bool, err error) {
 	switch {
 	case next.err != nil:
 		return true, ended(next.err)
 	case next.in == nil:
-		return false, s.tell(stream, runID)
-	case next.in.GetRunId() != runID:
+		return false, s.tell(stream, first)
+	case next.in.GetRunId() != first.GetRunId():
 		return true, field("run_id", "a session is about one run")
+	case next.in.GetToken() != first.GetToken():
+		return true, field("token", "a session is about one lease")
 	}
 	return s.renew(stream, next.in)
 }
@@ -122,19 +124,17 @@ func (s *leases) renew(stream sessionStream, in *millracev1.SessionRequest) (ove
 	return false, stream.Send(cancelNotice(renewed.Cancel))
 }
 
-// tell passes on that the run has ended, between the renewals. It renews
+// tell passes on, between the renewals, that the child must end. It renews
 // nothing: nobody asked for that.
-func (s *leases) tell(stream sessionStream, runID string) error {
-	run, err := s.look(stream.Context(), runID)
-	if err != nil {
+func (s *leases) tell(stream sessionStream, held *millracev1.SessionRequest) error {
+	reason := ""
+	err := s.cfg.Dispatcher.View(stream.Context(), held.GetRunId(), func(r *schedule.Run) {
+		reason = r.Notice(taskID(held.GetTask()), held.GetToken(), held.GetIncarnationId())
+	})
+	if err != nil || reason == "" {
 		return err
 	}
-	switch run.State {
-	case schedule.RunFailed, schedule.RunCancelled:
-		return stream.Send(cancelNotice("the run is over: " + run.Reason))
-	case schedule.RunRunning, schedule.RunSucceeded:
-	}
-	return nil
+	return stream.Send(cancelNotice(reason))
 }
 
 func (h *handlers) look(ctx context.Context, runID string) (run schedule.RunView, err error) {

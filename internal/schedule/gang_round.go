@@ -12,6 +12,7 @@ func (r *Run) memberEnds(t ref, why string, infrastructure bool) {
 		g.good++
 	case g.broken == "":
 		g.broken, g.by, g.lost = fmt.Sprintf("rank %d of the gang %s", t.i, why), t.i, infrastructure
+		r.notices++
 	case infrastructure:
 		g.lost = true
 	}

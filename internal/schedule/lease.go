@@ -170,13 +170,7 @@ func (r *Run) stepRenewed(ev Renewed) (Answer, error) {
 	}
 	l.renewed = r.now
 	l.inc.pool.seen = r.now
-	answer := RenewAnswer{TTL: r.policy.TTL}
-	if r.over() {
-		answer.Cancel = "the run is over: " + r.reason
-	} else if g := t.g.gang; g != nil && g.broken != "" {
-		answer.Cancel = g.broken
-	}
-	return answer, nil
+	return RenewAnswer{TTL: r.policy.TTL, Cancel: r.notice(t)}, nil
 }
 
 // stepReleased takes a task back. Without word that the child is gone the

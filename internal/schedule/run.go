@@ -48,6 +48,7 @@ type Run struct {
 	// to renew.
 	quietUntil Millis
 	out        []Record
+	notices    uint64
 }
 
 // NewRun returns an empty run.
