@@ -24,7 +24,7 @@ func (r *Run) apply(rec Record) error {
 	}
 	switch rec := rec.(type) {
 	case ParametersGiven:
-		r.parameters = &rec.Parameters
+		r.parameters, r.resume = &rec.Parameters, rec.Resume
 		return nil
 	case WorkerJoined:
 		return r.applyWorkerJoined(rec)
@@ -46,6 +46,8 @@ func (r *Run) apply(rec Record) error {
 		return r.applyRoundEnded(rec)
 	case TaskGivenUp:
 		return r.applyTaskGivenUp(rec)
+	case TaskContinued:
+		return r.applyTaskContinued(rec)
 	case RunEnded:
 		return r.applyRunEnded(rec)
 	case ExitChosen:

@@ -20,11 +20,14 @@ func (r *Run) stepAttemptStarted(ev AttemptStarted) (Answer, error) {
 	if r.over() {
 		return Ended{State: r.state, Reason: r.reason, ExitFailed: l.inc.exits()}, nil
 	}
+	// Only now, not at the loss: this worker could have adopted.
 	if plan.giveUp {
-		// Only now, not at the loss: this worker could have adopted.
-		r.emit(TaskGivenUp{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Reason: plan.why})
-		r.failRun(l.inc, fmt.Sprintf("task %s/%s failed: %s", ev.Task.Step, ev.Task.Task, plan.why))
+		r.giveUp(t, l, plan.why)
 		return Ended{State: r.state, Reason: r.reason, ExitFailed: l.inc.exits()}, nil
+	}
+	if plan.goesOn && t.g.gang == nil {
+		r.leaveBehind(t, l)
+		return Ended{State: r.state, Reason: fmt.Sprintf("%s/%s goes on as %s", ev.Task.Step, ev.Task.Task, t.id())}, nil
 	}
 	r.emit(AttemptBegun{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: plan.number})
 	return StartAnswer{Attempt: plan.number, MaxUserCodeRetries: plan.maxUserCodeRetries}, nil
@@ -75,6 +78,9 @@ func (r *Run) stepReported(ev Reported) (Answer, error) {
 	case !ev.Adopted && l.started != ev.Attempt:
 		return nil, fmt.Errorf("%w: attempt: %d, this lease began %d", ErrInvalid, ev.Attempt, l.started)
 	}
+	if ev.Cloned && r.cloneFrom(t) == "" {
+		return nil, fmt.Errorf("%w: cloned: %s/%s was not to be taken over from another run", ErrInvalid, ev.Task.Step, ev.Task.Task)
+	}
 	if ev.Succeeded != nil {
 		why := r.checkTransition(t, *ev.Succeeded)
 		if why == "" {
@@ -91,6 +97,8 @@ func checkReport(ev Reported) error {
 		return fmt.Errorf("%w: outcome: exactly one of succeeded and failed must be set", ErrInvalid)
 	case ev.Failed == nil:
 		return nil
+	case ev.Cloned:
+		return fmt.Errorf("%w: cloned: only what succeeded is taken over", ErrInvalid)
 	}
 	switch ev.Failed.Class {
 	case User, Infrastructure, Final, CancelledClass:
@@ -108,15 +116,35 @@ func (r *Run) failedBeforeStart(t ref, l *lease, ev Reported) (Answer, error) {
 		return nil, fmt.Errorf("%w: attempt: %d of %s/%s was never started", ErrInvalid, ev.Attempt, ev.Task.Step, ev.Task.Task)
 	}
 	plan := r.plan(t)
-	broken := t.g.gang != nil && t.g.gang.broken != ""
-	if ev.Failed.Class == Infrastructure || ev.Failed.Class == CancelledClass || plan.giveUp || broken {
+	member := t.g.gang != nil && (plan.giveUp || plan.goesOn || t.g.gang.broken != "") // the verdict is on the round
+	switch {
+	case ev.Failed.Class == Infrastructure || ev.Failed.Class == CancelledClass || member:
 		reason := clip("worker " + l.inc.name() + " gave the task back: " + ev.Failed.Reason)
 		r.emit(LeaseEnded{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Reason: reason, NotBefore: r.now + r.policy.InfrastructureDelay})
-		return ReportAnswer{Failed: ev.Failed, Retry: !r.over(), ExitFailed: r.over() && l.inc.exits()}, nil
+	case plan.giveUp:
+		r.giveUp(t, l, clip(ev.Failed.Reason)+"; "+plan.why)
+	case plan.goesOn:
+		r.leaveBehind(t, l)
+	default:
+		r.emit(AttemptBegun{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: plan.number})
+		ev.Attempt = plan.number
+		return r.fail(t, l, ev), nil
 	}
-	r.emit(AttemptBegun{Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: plan.number})
-	ev.Attempt = plan.number
-	return r.fail(t, l, ev), nil
+	return ReportAnswer{Failed: ev.Failed, Retry: !r.over(), ExitFailed: r.over() && l.inc.exits()}, nil
+}
+
+// giveUp fails a task that has no attempt left to start, and the run with it.
+func (r *Run) giveUp(t ref, l *lease, why string) {
+	id, k := t.taskID(), t.live()
+	if last := len(k.attempts) - 1; why == "" && last >= 0 && k.attempts[last].failure != nil {
+		why = k.attempts[last].failure.Reason // its user never asked for a retry
+	}
+	r.emit(TaskGivenUp{Stamp: r.stamp(), Task: id, Token: l.token, Reason: why})
+	if r.over() {
+		r.chooseExit(l.inc)
+		return
+	}
+	r.failRun(l.inc, fmt.Sprintf("task %s/%s failed: %s", id.Step, id.Task, why))
 }
 
 func (r *Run) succeed(t ref, ev Reported) Answer {
@@ -125,7 +153,7 @@ func (r *Run) succeed(t ref, ev Reported) Answer {
 		tr.Next = names(t.node().next)
 	}
 	r.emit(AttemptSucceeded{
-		Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: ev.Attempt, Transition: tr, Adopted: ev.Adopted,
+		Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, Attempt: ev.Attempt, Transition: tr, Adopted: ev.Adopted, Cloned: ev.Cloned,
 	})
 	if r.state == RunRunning && r.complete() {
 		r.end(RunSucceeded, "")
@@ -147,6 +175,9 @@ func (r *Run) applyAttemptSucceeded(rec AttemptSucceeded) error {
 	a.reporter = int32(l.inc.worker)
 	r.endLease(k)
 	r.setState(t, succeeded)
+	if rec.Cloned {
+		t.g.cloned = setAt(t.g.cloned, t.i, true, t.g.width)
+	}
 	if t.g.gang != nil {
 		return r.memberSucceeded(t)
 	}

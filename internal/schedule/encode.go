@@ -69,6 +69,8 @@ func decodeBody(kind string, body []byte) (Record, error) {
 		return decodeAs[RoundEnded](body)
 	case TaskGivenUp{}.Kind():
 		return decodeAs[TaskGivenUp](body)
+	case TaskContinued{}.Kind():
+		return decodeAs[TaskContinued](body)
 	case RunEnded{}.Kind():
 		return decodeAs[RunEnded](body)
 	case ExitChosen{}.Kind():

@@ -34,8 +34,8 @@ func (r *Run) dump(w io.Writer) {
 	if r.parameters != nil {
 		parameters = *r.parameters
 	}
-	fmt.Fprintf(w, "run %s %s %q %s %q opened=%d ended=%d closed=%t token=%d\n",
-		r.id, r.sha256, parameters, r.state, r.reason, r.openedAt, r.endedAt, r.closed, r.token)
+	fmt.Fprintf(w, "run %s %s %q %s %s %q opened=%d ended=%d closed=%t token=%d\n",
+		r.id, r.sha256, parameters, r.resume, r.state, r.reason, r.openedAt, r.endedAt, r.closed, r.token)
 	for i, s := range r.steps {
 		fmt.Fprintf(w, "step %s made=%d counts=%v fanned=%d routed=%v gangs=%d/%d closed=%t\n",
 			r.graph.nodes[i].name, s.made, s.counts, s.fanned, s.routed, s.gangs, s.largest, s.closed)
@@ -55,10 +55,10 @@ func (r *Run) dump(w io.Writer) {
 		}
 	}
 	for _, g := range r.order {
-		fmt.Fprintf(w, "group %s %q width=%d arrived=%v choice=%v\n", g.node.name, g.parent, g.width, g.arrived, g.choice)
+		fmt.Fprintf(w, "group %s %q width=%d arrived=%v choice=%v cloned=%v\n", g.node.name, g.parent, g.width, g.arrived, g.choice, g.cloned)
 		if k := g.gang; k != nil {
-			fmt.Fprintf(w, " gang round=%d number=%d begun=%t main=%q held=%d good=%d broken=%q by=%d lost=%t forgiven=%t notBefore=%d since=%d budget=%d+%d+%d\n",
-				k.round, k.number, k.begun, k.main, k.held, k.good, k.broken, k.by, k.lost, k.forgiven, k.notBefore, k.since, k.base, k.user, k.infrastructure)
+			fmt.Fprintf(w, " gang round=%d number=%d begun=%t main=%q held=%d good=%d broken=%q by=%d lost=%t starved=%t/%t forgiven=%t notBefore=%d since=%d budget=%d+%d\n",
+				k.round, k.number, k.begun, k.main, k.held, k.good, k.broken, k.by, k.lost, k.starves, k.starved, k.forgiven, k.notBefore, k.since, k.user, k.infrastructure)
 		}
 		for i := range g.width {
 			r.dumpTask(w, ref{g, i})
@@ -72,7 +72,7 @@ func (r *Run) dump(w io.Writer) {
 func (r *Run) dumpTask(w io.Writer, t ref) {
 	fmt.Fprintf(w, " %d %s", t.i, t.state())
 	if k := t.live(); k != nil {
-		fmt.Fprintf(w, " notBefore=%d base=%d verdict=%q", k.notBefore, k.base, k.verdict)
+		fmt.Fprintf(w, " notBefore=%d base=%d continued=%v verdict=%q", k.notBefore, k.base, k.continued, k.verdict)
 		if k.lease != nil {
 			fmt.Fprintf(w, " token=%d inc=%s slot=%d started=%d", k.lease.token, k.lease.inc.id, k.lease.slot, k.lease.started)
 		}
@@ -83,7 +83,7 @@ func (r *Run) dumpTask(w io.Writer, t ref) {
 				if a.failure.ExitCode != nil {
 					code = *a.failure.ExitCode
 				}
-				fmt.Fprintf(w, " %s %q %d", a.failure.Class, a.failure.Reason, code)
+				fmt.Fprintf(w, " %s %q %d %t", a.failure.Class, a.failure.Reason, code, a.failure.OutOfMemory)
 			}
 			fmt.Fprint(w, "]")
 		}

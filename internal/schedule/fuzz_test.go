@@ -3,7 +3,6 @@ package schedule_test
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -159,12 +158,9 @@ func FuzzStep(f *testing.F) {
 // FuzzRecords applies whatever decodes: a damaged log is an error, never a
 // panic.
 func FuzzRecords(f *testing.F) {
-	golden, err := os.ReadFile(filepath.Join("testdata", "records.v1.jsonl"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	lines := splitLines(golden)
-	for _, line := range lines {
+	lines := golden(f, filepath.Join("testdata", "records.v1.jsonl"))
+	graph := golden(f, filepath.Join("testdata", "records.v1.graph.jsonl"))
+	for _, line := range slices.Concat(lines, graph) {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -172,8 +168,8 @@ func FuzzRecords(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, upTo := range []int{0, 1, len(lines) / 2, len(lines)} {
-			run, err := scheduletest.Replay(schedule.Default(), lines[:upTo])
+		for _, log := range [][][]byte{lines[:0], lines[:1], lines[:len(lines)/2], lines, graph[:len(graph)/2], graph} {
+			run, err := scheduletest.Replay(schedule.Default(), log)
 			if err != nil {
 				t.Fatal(err)
 			}

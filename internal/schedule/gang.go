@@ -45,9 +45,12 @@ type gang struct {
 	forgiven bool
 	// notBefore is when the next round may form, since when the gang waits.
 	notBefore, since Millis
-	// base is the attempts that re-openings have forgiven, user and
-	// infrastructure are the rounds charged since.
-	base, user, infrastructure int
+	// starves: a member of this round ended for want of memory, starved: one of
+	// an earlier round did. The first time is infrastructure's.
+	starves, starved bool
+	// user and infrastructure are the rounds charged since the run was
+	// re-opened.
+	user, infrastructure int
 }
 
 // formGroup makes the members of a gang.

@@ -96,6 +96,11 @@ func (p *poolState) free(now Millis) []*seat {
 func (r *Run) form(g *gang, seats []*seat) {
 	slices.SortFunc(seats, func(a, b *seat) int { return cmp.Compare(a.inc.worker, b.inc.worker) })
 	round := g.round + 1
+	if r.planMember(ref{g.g, 0}).goesOn {
+		for rank := range g.g.width {
+			r.emitContinued(ref{g.g, rank})
+		}
+	}
 	for rank, s := range seats {
 		r.emit(LeaseGranted{
 			Stamp: r.stamp(), Task: ref{g.g, int64(rank)}.taskID(), Token: r.token + 1,

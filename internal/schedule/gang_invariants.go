@@ -34,7 +34,7 @@ func (r *Run) checkGroupGang(g *group) error {
 		case waiting, failed, cancelled, numStates:
 		}
 		if m != nil {
-			for _, a := range m.attempts {
+			for _, a := range m.attempts[m.first():] {
 				if a.number >= k.used() {
 					return fmt.Errorf("%s: rank %d began attempt %d, the gang %d", k, i, a.number, k.used())
 				}

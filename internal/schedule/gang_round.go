@@ -24,15 +24,24 @@ func (r *Run) memberEnds(t ref, why string, infrastructure bool) {
 // memberFailed breaks the round. Nobody is to blame for having been told to
 // end; who ends so unasked has lost its way.
 func (r *Run) memberFailed(t ref, f Failure) {
-	infrastructure := f.Class == Infrastructure || f.Class == CancelledClass && t.g.gang.broken == ""
+	g := t.g.gang
+	infrastructure := f.Class == Infrastructure || f.Class == CancelledClass && g.broken == ""
+	if f.OutOfMemory {
+		infrastructure, g.starves = !g.starved, true
+	}
 	r.memberEnds(t, "failed: "+f.Reason, infrastructure)
 }
 
 // memberLost breaks the round. A lease that was given back because the round
 // was broken already is no loss; one that began an attempt and never said how
 // it ended is.
-func (r *Run) memberLost(t ref, reason string, began bool) {
-	r.memberEnds(t, "is lost: "+reason, began || t.g.gang.broken == "")
+func (r *Run) memberLost(t ref, rec LeaseEnded, began bool) {
+	g := t.g.gang
+	infrastructure := began || g.broken == ""
+	if rec.OutOfMemory {
+		infrastructure, g.starves = !g.starved, true
+	}
+	r.memberEnds(t, "is lost: "+rec.Reason, infrastructure)
 }
 
 // giveBack ends the lease of a member whose worker asks for another task while
@@ -103,7 +112,7 @@ func (r *Run) settleRound(g *gang) {
 		rec.Charged = User
 		delay = Millis(t.node().retry.DelaySeconds) * 1000
 	}
-	p := r.next(t.node(), g.base, number, user, infrastructure)
+	p := r.next(t.node(), number, user, infrastructure)
 	if p.giveUp {
 		rec.Retry, rec.NotBefore, rec.Verdict = false, 0, p.why
 	} else {
@@ -172,7 +181,9 @@ func (r *Run) nextRound(g *gang, notBefore Millis) {
 	if g.begun {
 		g.number++
 	}
+	g.starved, g.starves = g.starved || g.starves, false
 	g.begun, g.good, g.broken, g.lost, g.forgiven = false, 0, "", false, false
+	g.g.cloned = nil
 	g.notBefore, g.since = notBefore, r.now
 	for rank := range g.g.width {
 		t := ref{g.g, rank}
@@ -188,18 +199,15 @@ func (r *Run) nextRound(g *gang, notBefore Millis) {
 func (r *Run) reopenGang(g *gang) {
 	g.user, g.infrastructure = 0, 0
 	switch {
-	case g.held > 0 && g.broken == "":
-		g.base = g.number
+	case g.held > 0 && g.broken == "": // goes on
 	case g.held > 0:
 		g.forgiven = true
-		g.base = g.used()
 		for rank := range g.g.width {
 			if t := (ref{g.g, rank}); t.state() == failed || t.state() == cancelled {
 				r.setState(t, waiting)
 			}
 		}
 	default:
-		g.base = g.used()
 		r.nextRound(g, g.notBefore)
 	}
 }
@@ -216,5 +224,5 @@ func (g *gang) used() int {
 // gang's budget.
 func (r *Run) planMember(t ref) plan {
 	g := t.g.gang
-	return r.next(t.node(), g.base, g.number, g.user, g.infrastructure)
+	return r.next(t.node(), g.number, g.user, g.infrastructure)
 }

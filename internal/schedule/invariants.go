@@ -125,9 +125,17 @@ func (r *Run) checkTask(t ref) error {
 		}
 	}
 	good := 0
+	id := 0 // under which of the task's ids
 	member := t.g.gang != nil
 	for i, a := range k.attempts {
-		if a.number != i && !t.node().parameters && !member || a.number >= maxAttempts || member && i > 0 && a.number <= k.attempts[i-1].number {
+		first := 0
+		for id < len(k.continued) && k.continued[id] <= i {
+			id++
+		}
+		if id > 0 {
+			first = k.continued[id-1]
+		}
+		if a.number != i-first && !t.node().parameters && !member || a.number >= maxAttempts || member && i > first && a.number <= k.attempts[i-1].number {
 			return fmt.Errorf("attempt %d is the %dth", a.number, i)
 		}
 		if a.outcome == attemptRunning && (i != len(k.attempts)-1 || state != running) {

@@ -12,6 +12,7 @@ type lease struct {
 	// renewed is the last renewal. It is not recorded: after a restart it
 	// counts as renewed just then.
 	renewed Millis
+	memory  memorySample
 }
 
 // expiry is when the next lease of the task may be granted without proof of
@@ -19,14 +20,6 @@ type lease struct {
 // a write it began then may take LongestWrite more.
 func (r *Run) expiry(l *lease) Millis {
 	return l.renewed + r.policy.TTL + r.policy.LongestWrite
-}
-
-// lossDelay is the pause after a lost lease: none when nothing was started.
-func (r *Run) lossDelay(l *lease) Millis {
-	if l.started < 0 {
-		return 0
-	}
-	return r.policy.InfrastructureDelay
 }
 
 // stepLeaseAsked gives out a task, or says why there is none.
@@ -67,6 +60,7 @@ func (r *Run) stepLeaseAsked(ev LeaseAsked) (Answer, error) {
 	if !ok {
 		return r.idleAnswer(inc), nil
 	}
+	r.goOn(t)
 	r.emit(LeaseGranted{Stamp: r.stamp(), Task: t.taskID(), Token: r.token + 1, Incarnation: inc.id, Slot: ev.Slot})
 	return r.grantOf(t), nil
 }
@@ -96,7 +90,7 @@ func (r *Run) applyLeaseGranted(rec LeaseGranted) error {
 	}
 	_, busy := inc.slots[rec.Slot]
 	switch {
-	case t.state() != waiting:
+	case t.state() != waiting || t.taskID() != rec.Task:
 		return fmt.Errorf("task %s/%s is leased while %s", rec.Task.Step, rec.Task.Task, t.state())
 	case rec.Token <= r.token:
 		return fmt.Errorf("token %d after %d", rec.Token, r.token)
@@ -124,7 +118,7 @@ func (r *Run) applyLeaseGranted(rec LeaseGranted) error {
 // grantOf describes the task that is leased.
 func (r *Run) grantOf(t ref) Grant {
 	k := t.live()
-	g := Grant{Token: k.lease.token, Task: t.taskID(), Inputs: r.inputs(t), IndexPath: indexPath(t.place())}
+	g := Grant{Token: k.lease.token, Task: t.taskID(), Inputs: r.inputs(t), IndexPath: indexPath(t.place()), CloneFrom: r.cloneFrom(t)}
 	if t.node().parameters {
 		g.Parameters = true
 		g.ParametersJSON = "{}"
@@ -155,60 +149,10 @@ func (r *Run) holds(id TaskID, token uint64, incarnation string) (ref, *lease, e
 		return ref{}, nil, err
 	}
 	k := t.live()
-	if k == nil || k.lease == nil || k.lease.token != token || k.lease.inc.id != incarnation {
+	if k == nil || k.lease == nil || k.lease.token != token || k.lease.inc.id != incarnation || t.taskID() != id {
 		return ref{}, nil, fmt.Errorf("%w: token %d is not that of %s/%s's lease", ErrStale, token, id.Step, id.Task)
 	}
 	return t, k.lease, nil
-}
-
-// stepRenewed lengthens a lease. A renewal that comes after the lease could
-// have expired, but before it did, is as good as any.
-func (r *Run) stepRenewed(ev Renewed) (Answer, error) {
-	t, l, err := r.holds(ev.Task, ev.Token, ev.Incarnation)
-	if err != nil {
-		return nil, err
-	}
-	l.renewed = r.now
-	l.inc.pool.seen = r.now
-	return RenewAnswer{TTL: r.policy.TTL, Cancel: r.notice(t)}, nil
-}
-
-// stepReleased takes a task back. Without word that the child is gone the
-// lessee may still write for a while.
-func (r *Run) stepReleased(ev Released) (Answer, error) {
-	_, l, err := r.holds(ev.Task, ev.Token, ev.Incarnation)
-	if err != nil {
-		return nil, err
-	}
-	notBefore := max(r.now, r.expiry(l))
-	if ev.ChildGone {
-		notBefore = r.now + r.lossDelay(l)
-	}
-	r.emit(LeaseEnded{
-		Stamp: r.stamp(), Task: ev.Task, Token: ev.Token, NotBefore: notBefore,
-		Reason: clip("worker " + l.inc.name() + " gave the task back: " + ev.Reason),
-	})
-	return Done{}, nil
-}
-
-func (r *Run) applyLeaseEnded(rec LeaseEnded) error {
-	t, l, err := r.leased(rec.Task, rec.Token)
-	if err != nil {
-		return err
-	}
-	k := t.live()
-	if l.started >= 0 {
-		a := &k.attempts[len(k.attempts)-1]
-		a.outcome, a.ended = attemptLost, rec.At
-		a.failure = &Failure{Class: Infrastructure, Reason: rec.Reason}
-	}
-	began := l.started >= 0
-	r.endLease(k)
-	if t.g.gang != nil {
-		r.memberLost(t, rec.Reason, began)
-	}
-	r.again(t, rec.NotBefore)
-	return nil
 }
 
 // leased returns the task that a token leases.
@@ -255,32 +199,5 @@ func (r *Run) promote() {
 		if a.task.leasable(r.now) {
 			r.pools[a.task.node().pool.index].queue.putRetried(a.task)
 		}
-	}
-}
-
-// expire ends the leases that were not renewed. An alarm is set once per
-// lease and moved on when it rings too early, so a renewal costs nothing.
-func (r *Run) expire() {
-	if r.now < r.quietUntil {
-		return
-	}
-	for {
-		a, ok := r.expires.due(r.now)
-		if !ok {
-			return
-		}
-		t, live := r.leases[a.token]
-		if !live {
-			continue
-		}
-		l := t.live().lease
-		if at := r.expiry(l); at > r.now {
-			r.expires.set(alarm{at: at, token: a.token, task: t})
-			continue
-		}
-		r.emit(LeaseEnded{
-			Stamp: r.stamp(), Task: t.taskID(), Token: l.token, NotBefore: r.now + r.lossDelay(l),
-			Reason: fmt.Sprintf("worker %s lost: no renewal for %s", l.inc.name(), seconds(r.now-l.renewed)),
-		})
 	}
 }

@@ -30,14 +30,20 @@ func (r *Run) stepRunOpened(ev RunOpened) (Answer, error) {
 	if _, err := compile(ev.Definition); err != nil {
 		return nil, fmt.Errorf("%w: definition: %w", ErrInvalid, err)
 	}
+	if err := checkResume(ev, ev.Definition); err != nil {
+		return nil, err
+	}
 	r.emit(RunOpenedRecord{
 		Stamp: r.stamp(), RunID: ev.RunID, DefinitionSHA256: ev.DefinitionSHA256,
-		Definition: ev.Definition, Parameters: ev.Parameters,
+		Definition: ev.Definition, Parameters: ev.Parameters, Resume: ev.Resume,
 	})
 	return Done{}, nil
 }
 
 func (r *Run) compareOpened(ev RunOpened) (Answer, error) {
+	if err := checkResume(ev, r.definition); err != nil {
+		return nil, err
+	}
 	switch {
 	case ev.RunID != r.id:
 		return nil, fmt.Errorf("%w: run_id: %q, recorded is %q", ErrConflict, clip(ev.RunID), r.id)
@@ -45,9 +51,11 @@ func (r *Run) compareOpened(ev RunOpened) (Answer, error) {
 		return nil, fmt.Errorf("%w: definition_sha256: %q, recorded is %q", ErrConflict, clip(ev.DefinitionSHA256), r.sha256)
 	case ev.Parameters == nil:
 	case r.parameters == nil:
-		r.emit(ParametersGiven{Stamp: r.stamp(), Parameters: *ev.Parameters})
+		r.emit(ParametersGiven{Stamp: r.stamp(), Parameters: *ev.Parameters, Resume: ev.Resume})
 	case !sameJSON(*ev.Parameters, *r.parameters):
 		return nil, fmt.Errorf("%w: parameters: not those the run was opened with", ErrConflict)
+	case ev.Resume.String() != r.resume.String():
+		return nil, fmt.Errorf("%w: resume: %s, recorded is %s", ErrConflict, ev.Resume, r.resume)
 	}
 	return Done{}, nil
 }
@@ -63,7 +71,7 @@ func (r *Run) applyRunOpened(rec RunOpenedRecord) error {
 	if err != nil {
 		return err
 	}
-	r.id, r.sha256, r.definition, r.parameters = rec.RunID, rec.DefinitionSHA256, rec.Definition, rec.Parameters
+	r.id, r.sha256, r.definition, r.parameters, r.resume = rec.RunID, rec.DefinitionSHA256, rec.Definition, rec.Parameters, rec.Resume
 	r.graph, r.openedAt, r.state = g, rec.At, RunRunning
 	r.steps = make([]stepState, len(g.nodes))
 	for _, def := range g.pools {

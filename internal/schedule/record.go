@@ -36,12 +36,14 @@ type RunOpenedRecord struct {
 	DefinitionSHA256 string              `json:"definition_sha256"`
 	Definition       *flowdef.Definition `json:"definition"`
 	Parameters       *string             `json:"parameters,omitempty"`
+	Resume           *Resume             `json:"resume,omitempty"`
 }
 
 // ParametersGiven holds the parameters, when the run was opened without.
 type ParametersGiven struct {
 	Stamp
-	Parameters string `json:"parameters"`
+	Parameters string  `json:"parameters"`
+	Resume     *Resume `json:"resume,omitempty"`
 }
 
 // WorkerJoined is an incarnation's coming up.
@@ -94,6 +96,15 @@ type LeaseEnded struct {
 	Reason string `json:"reason"`
 	// NotBefore is when the task may be leased again.
 	NotBefore Millis `json:"not_before,omitempty"`
+	// OutOfMemory: the lessee's last memory sample says what it died of.
+	OutOfMemory bool `json:"out_of_memory,omitempty"`
+}
+
+// TaskContinued gives a task whose attempt numbers are used up a new id: As.
+type TaskContinued struct {
+	Stamp
+	Task TaskID `json:"task"`
+	As   string `json:"as"`
 }
 
 // AttemptBegun consumes an attempt number.
@@ -112,6 +123,8 @@ type AttemptSucceeded struct {
 	Attempt    int        `json:"attempt"`
 	Transition Transition `json:"transition"`
 	Adopted    bool       `json:"adopted,omitempty"`
+	// Cloned: the outcome is that of the origin run's task.
+	Cloned bool `json:"cloned,omitempty"`
 }
 
 // AttemptFailed ends an attempt; Retry says whether the task goes on, from
@@ -217,6 +230,9 @@ func (RoundEnded) Kind() string { return "round_ended" }
 
 // Kind implements Record.
 func (TaskGivenUp) Kind() string { return "task_given_up" }
+
+// Kind implements Record.
+func (TaskContinued) Kind() string { return "task_continued" }
 
 // Kind implements Record.
 func (RunEnded) Kind() string { return "run_ended" }

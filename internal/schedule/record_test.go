@@ -16,46 +16,59 @@ import (
 func splitLines(data []byte) [][]byte { return bytes.Split(bytes.TrimSpace(data), []byte("\n")) }
 
 // TestGoldenRecords: what a driver of version 1 wrote must decode and apply
-// for ever, to the state it meant then. The file has every kind of record; it
-// is never regenerated, only a new one is put beside it.
+// for ever, to the state it meant then. The files have every kind of record;
+// none is ever regenerated, only a new one is put beside it.
 func TestGoldenRecords(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join("testdata", "records.v1.jsonl"))
-	if err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob("testdata/records.*.jsonl")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden records: %v", err)
 	}
-	lines := splitLines(data)
 	kinds := map[string]bool{}
-	for i, line := range lines {
-		rec, err := schedule.DecodeRecord(line)
-		if err != nil {
-			t.Fatalf("line %d: %v", i+1, err)
-		}
-		kinds[rec.Kind()] = true
-		again, err := schedule.EncodeRecord(rec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		back, err := schedule.DecodeRecord(again)
-		if err != nil || !cmp.Equal(rec, back) {
-			t.Errorf("line %d does not survive encoding: %v\n%s", i+1, err, cmp.Diff(rec, back))
-		}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			lines := golden(t, file)
+			for i, line := range lines {
+				rec, err := schedule.DecodeRecord(line)
+				if err != nil {
+					t.Fatalf("line %d: %v", i+1, err)
+				}
+				kinds[rec.Kind()] = true
+				again, err := schedule.EncodeRecord(rec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				back, err := schedule.DecodeRecord(again)
+				if err != nil || !cmp.Equal(rec, back) {
+					t.Errorf("line %d does not survive encoding: %v\n%s", i+1, err, cmp.Diff(rec, back))
+				}
+			}
+			run, err := scheduletest.Replay(schedule.Default(), lines)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := os.ReadFile(strings.TrimSuffix(file, "jsonl") + "state")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), describe(run)); diff != "" {
+				t.Errorf("the records mean something else now:\n%s", diff)
+			}
+		})
 	}
 	for _, rec := range everyKind() {
 		if !kinds[rec.Kind()] {
 			t.Errorf("no golden record of kind %s", rec.Kind())
 		}
 	}
-	run, err := scheduletest.Replay(schedule.Default(), lines)
+}
+
+func golden(tb testing.TB, file string) [][]byte {
+	tb.Helper()
+	data, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	want, err := os.ReadFile(filepath.Join("testdata", "records.v1.state"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), describe(run)); diff != "" {
-		t.Errorf("the records mean something else now:\n%s", diff)
-	}
+	return splitLines(data)
 }
 
 func everyKind() []schedule.Record {
@@ -71,6 +84,7 @@ func everyKind() []schedule.Record {
 		schedule.AttemptSucceeded{},
 		schedule.AttemptFailed{},
 		schedule.TaskGivenUp{},
+		schedule.TaskContinued{},
 		schedule.RunEnded{},
 		schedule.ExitChosen{},
 		schedule.RunClosed{},

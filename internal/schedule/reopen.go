@@ -2,25 +2,13 @@ package schedule
 
 import "fmt"
 
-// reopen takes `:retry`: failed tasks go on with their next attempt and a
-// fresh budget. When one cannot, the run stays as it is and the reason is
-// returned: re-opening would only fail again, later.
-func (r *Run) reopen(why string) (refused string) {
-	for _, t := range r.stopped {
-		used := len(t.live().attempts)
-		if t.g.gang != nil {
-			used = t.g.gang.used()
-		}
-		if p := r.next(t.node(), used, used, 0, 0); p.giveUp {
-			id := t.taskID()
-			return fmt.Sprintf("the run cannot be retried, task %s/%s has no attempt left: %s", id.Step, id.Task, p.why)
-		}
-	}
+// reopen takes `:retry`: failed tasks go on with their next attempt, or under a
+// new id when Metaflow has no number left, and a fresh budget.
+func (r *Run) reopen(why string) {
 	r.emit(RunReopened{Stamp: r.stamp(), Reason: why})
 	if r.complete() {
 		r.end(RunSucceeded, "")
 	}
-	return ""
 }
 
 func (r *Run) applyRunReopened() error {

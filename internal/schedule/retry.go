@@ -1,6 +1,9 @@
 package schedule
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // maxAttempts is Metaflow's MAX_ATTEMPTS: it knows attempts 0 to 5 only, its
 // own retries notwithstanding.
@@ -11,25 +14,40 @@ type plan struct {
 	// number and maxUserCodeRetries are those of the next attempt.
 	number             int
 	maxUserCodeRetries int
+	// goesOn: the numbers are used up, the budget is not: the task goes on
+	// under a new id, from attempt 0.
+	goesOn bool
 	// giveUp: there is no next attempt; why says it, empty for a task whose
 	// user never asked for a retry.
 	giveUp bool
 	why    string
 }
 
-// tally counts the attempts that a task is charged with: by whose budget.
-func tally(attempts []attempt) (user, infrastructure int) {
+// tally counts the attempts that a task is charged with, by whose budget; the
+// first ones are forgiven, by a re-opening. The first end for want of memory
+// may have been another's fault on the node, all further ones are the task's
+// own.
+func tally(attempts []attempt, forgiven int) (user, infrastructure int) {
+	starved := false
 	for i := range attempts {
-		switch a := &attempts[i]; a.outcome {
-		case attemptFailed:
-			if a.failure.Class == Infrastructure {
-				infrastructure++
-			} else {
-				user++
-			}
-		case attemptLost, attemptCancelled:
-			infrastructure++
+		a := &attempts[i]
+		byUser := false
+		switch a.outcome {
 		case attemptRunning, attemptSucceeded:
+			continue
+		case attemptFailed:
+			byUser = a.failure.Class != Infrastructure
+		case attemptLost, attemptCancelled:
+		}
+		if a.outcome != attemptCancelled && a.failure.OutOfMemory && a.failure.Class != Final {
+			byUser, starved = starved, true
+		}
+		switch {
+		case i < forgiven:
+		case byUser:
+			user++
+		default:
+			infrastructure++
 		}
 	}
 	return user, infrastructure
@@ -45,34 +63,39 @@ func (r *Run) plan(t ref) plan {
 	if last := len(attempts) - 1; last >= 0 && attempts[last].outcome == attemptRunning {
 		attempts = attempts[:last]
 	}
-	user, infrastructure := tally(attempts[min(k.base, len(attempts)):])
-	return r.next(n, k.base, len(attempts), user, infrastructure)
+	user, infrastructure := tally(attempts, k.base)
+	return r.next(n, len(attempts)-k.first(), user, infrastructure)
 }
 
 // next does the arithmetic of attempts:
 //
-//	base       attempts that a re-opening has forgiven; their numbers are gone
-//	number     the next attempt, 0 for `_parameters` always
-//	user       failures charged to @retry and @catch since then
+//	number     the next attempt under the task's id, 0 for `_parameters` always
+//	user       failures charged to @retry and @catch, since the run was
+//	           re-opened
 //	infra      losses and infrastructure failures since then
 //
 // Metaflow runs user code up to --max-user-code-retries and the fallback of
-// @catch after it. That limit moves up with every attempt that infrastructure
-// used, or a @catch step would fall silently to its fallback; and the last
-// number is kept for the fallback.
-func (r *Run) next(n *node, base, number, user, infra int) plan {
-	retries, fallbacks := n.retry.UserRetries, n.retry.ErrorRetries
-	if n.parameters {
-		number, base = 0, 0
-	}
+// @catch after it. That limit is what the user's budget has left from here on,
+// so it moves up with every attempt that infrastructure used, or a @catch step
+// would fall silently to its fallback; and the last number is kept for the
+// fallback. When the budget is used up and the fallback starts under a new id,
+// it is -1.
+func (r *Run) next(n *node, number, user, infra int) plan {
 	lastUser := maxAttempts - 1
-	if fallbacks > 0 {
+	if n.retry.ErrorRetries > 0 {
 		lastUser--
 	}
-	p := plan{number: number, maxUserCodeRetries: min(base+retries+infra, lastUser)}
+	retries := min(n.retry.UserRetries, lastUser) // as many as Metaflow has numbers for
+	if n.parameters {
+		number = 0
+	}
+	p := plan{number: number, maxUserCodeRetries: number + retries - user}
 	budget := r.policy.InfrastructureRetries
 	switch {
-	case user > retries+fallbacks:
+	case user >= maxAttempts:
+		p.giveUp = true
+		p.why = fmt.Sprintf("Metaflow knows attempts 0 to %d only", maxAttempts-1)
+	case user > retries+n.retry.ErrorRetries:
 		p.giveUp = true
 		if retries > 0 {
 			p.why = fmt.Sprintf("@retry's %d retries are used up", retries)
@@ -80,16 +103,8 @@ func (r *Run) next(n *node, base, number, user, infra int) plan {
 	case infra > budget:
 		p.giveUp = true
 		p.why = fmt.Sprintf("infrastructure took %d attempts, its budget is %d", infra, budget)
-	case number >= maxAttempts && infra == 0 && base == 0:
-		p.giveUp = true
-		p.why = fmt.Sprintf("Metaflow knows attempts 0 to %d only", maxAttempts-1)
-	case number >= maxAttempts, number > lastUser && user <= min(retries, lastUser-base):
-		p.giveUp = true
-		p.why = fmt.Sprintf("Metaflow knows attempts 0 to %d only; infrastructure took %d, earlier tries of the run %d, "+
-			"and going on under a new task id is not supported yet: trigger a new run", maxAttempts-1, infra, base)
-	case base > lastUser:
-		p.giveUp = true
-		p.why = fmt.Sprintf("attempts 0 to %d are used up by earlier tries of the run and the last is kept for @catch: trigger a new run", lastUser)
+	case number >= maxAttempts, number > lastUser && user <= retries:
+		p.goesOn = true
 	}
 	return p
 }
@@ -109,17 +124,25 @@ func (r *Run) afterFailure(t ref, f Failure) (retry bool, notBefore Millis, verd
 	if t.g.gang != nil {
 		return true, 0, "" // the verdict is on the round
 	}
-	user, infra := tally(k.attempts[min(k.base, len(k.attempts)-1) : len(k.attempts)-1])
-	delay := r.policy.InfrastructureDelay
-	if f.Class == User {
-		user++
-		delay = Millis(n.retry.DelaySeconds) * 1000
-	} else {
-		infra++
+	attempts := slices.Clone(k.attempts)
+	last := &attempts[len(attempts)-1]
+	last.outcome, last.failure = attemptFailed, &f
+	if f.Class == CancelledClass {
+		last.outcome = attemptCancelled
 	}
-	p := r.next(n, k.base, len(k.attempts), user, infra)
+	before, _ := tally(attempts[:len(attempts)-1], k.base)
+	user, infra := tally(attempts, k.base)
+	p := r.next(n, len(attempts)-k.first(), user, infra)
 	if p.giveUp {
 		return false, 0, p.why
 	}
-	return true, r.now + delay, ""
+	return true, r.now + r.retryDelay(n, user > before), ""
+}
+
+// retryDelay is the pause before a retry: the user's own, or ours.
+func (r *Run) retryDelay(n *node, byUser bool) Millis {
+	if byUser {
+		return Millis(n.retry.DelaySeconds) * 1000
+	}
+	return r.policy.InfrastructureDelay
 }

@@ -20,6 +20,7 @@ type Run struct {
 	sha256     string
 	definition *flowdef.Definition
 	parameters *string
+	resume     *Resume
 	graph      *graph
 	openedAt   Millis
 	endedAt    Millis

@@ -56,7 +56,8 @@ func add(total *scheduletest.Stats, s scheduletest.Stats) {
 	total.Stale += s.Stale
 	total.Retried += s.Retried
 	total.UserFailures += s.UserFailures
-	total.Exhausted += s.Exhausted
+	total.Continued += s.Continued
+	total.OutOfMemory += s.OutOfMemory
 	total.Rounds += s.Rounds
 	total.GaveWay += s.GaveWay
 }

@@ -26,6 +26,8 @@ type RunView struct {
 	EndedAt Millis
 	// Closed: KFP has ended the flow (Finished).
 	Closed bool
+	// Resumed is the run whose finished tasks this one takes over, nil for none.
+	Resumed *Resume
 }
 
 // PoolView is proto PoolSummary.
@@ -51,6 +53,10 @@ type TaskView struct {
 	// State: waiting, leased, running, succeeded, failed, cancelled.
 	State    string
 	Attempts []AttemptView
+	// Cloned: the task was taken over from the run that this one resumes.
+	Cloned bool
+	// ContinuedAs is the id under which the task went on; this one has failed.
+	ContinuedAs string
 }
 
 // AttemptView is proto AttemptView.
@@ -72,7 +78,7 @@ func (r *Run) Snapshot() Snapshot {
 	}
 	s := Snapshot{Run: RunView{
 		RunID: r.id, Flow: r.definition.Flow, State: r.state, Reason: r.reason,
-		OpenedAt: r.openedAt, EndedAt: r.endedAt, Closed: r.closed,
+		OpenedAt: r.openedAt, EndedAt: r.endedAt, Closed: r.closed, Resumed: r.resume,
 	}}
 	if r.state == RunRunning {
 		s.Run.Missing = r.missing()
@@ -104,16 +110,23 @@ func (r *Run) Tasks() iter.Seq[TaskView] {
 	return func(yield func(TaskView) bool) {
 		for _, g := range r.order {
 			for i := range g.width {
-				if t := (ref{g, i}); t.state() != absent && !yield(r.viewOf(t)) {
-					return
+				t := ref{g, i}
+				if t.state() == absent {
+					continue
+				}
+				for _, v := range r.viewsOf(t) {
+					if !yield(v) {
+						return
+					}
 				}
 			}
 		}
 	}
 }
 
-func (r *Run) viewOf(t ref) TaskView {
-	v := TaskView{Task: t.taskID(), State: t.state().String()}
+// viewsOf is the task as it stands, after the ids it has left behind.
+func (r *Run) viewsOf(t ref) []TaskView {
+	v := TaskView{Task: t.taskID(), State: t.state().String(), Cloned: t.cloned()}
 	pool := t.node().pool.name
 	k := t.live()
 	if k == nil {
@@ -123,19 +136,33 @@ func (r *Run) viewOf(t ref) TaskView {
 				Outcome: attemptSucceeded.String(), Worker: fmt.Sprintf("%s/%d", pool, d.worker), StartedAt: d.started, EndedAt: d.ended,
 			}}
 		}
-		return v
+		return []TaskView{v}
 	}
-	for i := range k.attempts {
-		a := &k.attempts[i]
-		av := AttemptView{
+	var out []TaskView
+	first := 0
+	for i, upTo := range k.continued {
+		out = append(out, TaskView{
+			Task: t.idBefore(i), State: failed.String(), Attempts: attemptViews(pool, k.attempts[first:upTo]), ContinuedAs: t.idBefore(i + 1).Task,
+		})
+		first = upTo
+	}
+	v.Attempts = attemptViews(pool, k.attempts[first:])
+	return append(out, v)
+}
+
+func attemptViews(pool string, attempts []attempt) []AttemptView {
+	var out []AttemptView
+	for i := range attempts {
+		a := &attempts[i]
+		v := AttemptView{
 			Attempt: a.number, Outcome: a.outcome.String(), Adopted: a.adopted,
 			Worker: fmt.Sprintf("%s/%d", pool, a.worker), StartedAt: a.started, EndedAt: a.ended,
 		}
 		if a.failure != nil {
 			f := *a.failure
-			av.Failure = &f
+			v.Failure = &f
 		}
-		v.Attempts = append(v.Attempts, av)
+		out = append(out, v)
 	}
-	return v
+	return out
 }

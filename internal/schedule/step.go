@@ -12,9 +12,10 @@ import "fmt"
 //	RunOpened, Left, WorkerGone, Released, Cancelled, Finished, Tick, Restarted -> Done
 //	Joined         -> JoinAnswer
 //	LeaseAsked     -> Grant | Wait | Leave | Drained | Ended
-//	AttemptStarted -> StartAnswer | Ended (no attempt may be started any more:
-//	                  for the launcher the lease is lost, ABORTED; it asks for
-//	                  the next and is told whether it exits 1)
+//	AttemptStarted -> StartAnswer | Ended (no attempt may be started any more,
+//	                  or none under this id: for the launcher the lease is lost,
+//	                  ABORTED; it asks for the next and is told whether it
+//	                  exits 1)
 //	Reported       -> ReportAnswer
 //	Renewed        -> RenewAnswer
 //	GateAsked      -> Wait | Drained | Ended
@@ -41,9 +42,9 @@ func (r *Run) step(ev Event) (Answer, error) {
 	case Joined:
 		return r.stepJoined(ev)
 	case Left:
-		return r.stepGone(ev.Incarnation, "said goodbye")
+		return r.stepGone(ev.Incarnation, "said goodbye", false)
 	case WorkerGone:
-		return r.stepGone(ev.Incarnation, "its process has ended")
+		return r.stepGone(ev.Incarnation, "its process has ended", true)
 	case LeaseAsked:
 		return r.stepLeaseAsked(ev)
 	case Renewed:

@@ -38,6 +38,9 @@ type group struct {
 	// choice is where a switch went, as an index into the node's next steps;
 	// allocated with the first one.
 	choice []int16
+	// cloned marks what was taken over from the origin run; allocated with the
+	// first.
+	cloned []bool
 	// live holds every task that is leased, was retried, or failed.
 	live map[int64]*task
 	// gang is set when the tasks are the members of one.
@@ -99,7 +102,10 @@ type task struct {
 	// base is the number of attempts that a re-opening has forgiven.
 	base     int
 	attempts []attempt
-	lease    *lease
+	// continued is how many attempts there were each time the task went on
+	// under a new id.
+	continued []int
+	lease     *lease
 	// verdict is why the task failed, when no attempt says it.
 	verdict string
 }
@@ -134,9 +140,17 @@ type attempt struct {
 	retry          bool
 }
 
+// first is the index of the first attempt under the task's present id.
+func (k *task) first() int {
+	if n := len(k.continued); n > 0 {
+		return k.continued[n-1]
+	}
+	return 0
+}
+
 // adoptable returns the newest attempt when its outcome never came.
 func (k *task) adoptable() *attempt {
-	if n := len(k.attempts); n > 0 && k.attempts[n-1].outcome == attemptLost {
+	if n := len(k.attempts); n > k.first() && k.attempts[n-1].outcome == attemptLost {
 		return &k.attempts[n-1]
 	}
 	return nil
@@ -156,7 +170,7 @@ func (t ref) nextNumber() int {
 	if t.g.gang != nil {
 		return t.g.gang.number
 	}
-	return len(t.live().attempts)
+	return len(t.live().attempts) - t.live().first()
 }
 
 // setState moves a task and keeps the counts.

@@ -10,8 +10,8 @@ import (
 // per foreach frame, outermost first: "task-3-7". They start with a letter
 // and stay the same over attempts. A task of a loop has its iteration after
 // the place, "-r<k>" from 0; what follows the loop is at the place alone. A
-// gang's member has its rank, "-n<rank>". Reserved for later: "-i<k>", at the
-// end, for the continuation of a task whose attempt numbers are used up.
+// gang's member has its rank, "-n<rank>". The k-th continuation of a task whose
+// attempt numbers are used up (continue.go) ends in "-i<k>".
 const (
 	rootID       = "task"
 	parametersID = "params"
@@ -43,10 +43,11 @@ func (t ref) place() string {
 
 // suffix is what the task's id has after its place.
 func (t ref) suffix() string {
+	s := ""
 	if t.g.node.loops {
-		return "-r" + strconv.FormatInt(t.i, 10)
+		s = "-r" + strconv.FormatInt(t.i, 10)
 	}
-	return ""
+	return s + continuation(t.continuations())
 }
 
 // inside is the place of a split's child, outer the way back.
@@ -54,7 +55,9 @@ func inside(place string, i int64) string { return place + "-" + strconv.FormatI
 
 func outer(place string) string { return place[:max(0, strings.LastIndexByte(place, '-'))] }
 
-// find returns the task of that id, or ErrUnknown.
+// find returns the task of that id, or ErrUnknown. An id that the task has
+// left behind still finds it, so that what is told about it is stale, not
+// unknown.
 func (r *Run) find(id TaskID) (ref, error) {
 	if r.graph != nil {
 		if n := r.graph.byName[id.Step]; n != nil {
@@ -66,8 +69,17 @@ func (r *Run) find(id TaskID) (ref, error) {
 	return ref{}, fmt.Errorf("%w: no task %s/%s in this run", ErrUnknown, clip(id.Step), clip(id.Task))
 }
 
-// named returns the task of a step by its id.
+// named returns the task of a step by its id, present or left behind.
 func (r *Run) named(n *node, id string) (ref, bool) {
+	if rest, k, ok := cutSuffix(id, "-i"); ok {
+		t, ok := r.placed(n, rest)
+		return t, ok && k > 0 && k <= int64(t.continuations())
+	}
+	return r.placed(n, id)
+}
+
+// placed returns the task of a step by its first id.
+func (r *Run) placed(n *node, id string) (ref, bool) {
 	if n.parameters {
 		return ref{r.groups[groupKey{n.index, ""}], 0}, id == parametersID
 	}

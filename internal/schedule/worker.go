@@ -77,13 +77,12 @@ func (r *Run) stepJoined(ev Joined) (Answer, error) {
 			return nil, fmt.Errorf("%w: this incarnation is known to have ended: %s", ErrStale, inc.gone)
 		}
 		pool.seen = r.now
-		return r.joinAnswer(pool, ev.Worker, ""), nil
+		return r.joinAnswer(pool, ev.Worker), nil
 	}
 
 	w := pool.workers[ev.Worker]
-	refused := ""
 	if r.over() && (r.closed || w != nil && ev.RetryIndex < w.newest.retryIndex) {
-		refused = r.reopen(fmt.Sprintf("worker %d of %s was made anew by :retry", ev.Worker, pool.def.name))
+		r.reopen(fmt.Sprintf("worker %d of %s was made anew by :retry", ev.Worker, pool.def.name))
 	}
 	var dead []*incarnation
 	if w != nil && ev.RetryIndex > w.newest.retryIndex {
@@ -100,20 +99,16 @@ func (r *Run) stepJoined(ev Joined) (Answer, error) {
 		RetryIndex: ev.RetryIndex, PodUID: ev.PodUID, PodName: ev.PodName, Address: ev.Address,
 	})
 	for _, inc := range dead {
-		r.bury(inc, fmt.Sprintf("KFP started the worker again, retry %d", ev.RetryIndex))
+		r.bury(inc, fmt.Sprintf("KFP started the worker again, retry %d", ev.RetryIndex), true)
 	}
-	return r.joinAnswer(pool, ev.Worker, refused), nil
+	return r.joinAnswer(pool, ev.Worker), nil
 }
 
-func (r *Run) joinAnswer(pool *poolState, worker int, more string) JoinAnswer {
+func (r *Run) joinAnswer(pool *poolState, worker int) JoinAnswer {
 	if !r.over() || !pool.exits(worker) {
 		return JoinAnswer{}
 	}
-	reason := r.reason
-	if more != "" {
-		reason += "; " + more
-	}
-	return JoinAnswer{ExitFailed: true, Reason: reason}
+	return JoinAnswer{ExitFailed: true, Reason: r.reason}
 }
 
 func (r *Run) applyWorkerJoined(rec WorkerJoined) error {
@@ -140,31 +135,26 @@ func (r *Run) applyWorkerJoined(rec WorkerJoined) error {
 	return nil
 }
 
-// stepGone takes the proof that an incarnation has ended.
-func (r *Run) stepGone(id, proof string) (Answer, error) {
+// stepGone takes the proof that an incarnation has ended; killed: it did not
+// end by itself.
+func (r *Run) stepGone(id, proof string, killed bool) (Answer, error) {
 	inc, err := r.incarnation(id)
 	if err != nil {
 		return nil, err
 	}
 	if inc.gone == "" {
-		r.bury(inc, proof)
+		r.bury(inc, proof, killed)
 	}
 	return Done{}, nil
 }
 
 // bury ends an incarnation that is known to be dead: its leases are free at
 // once, nothing of it can write any more.
-func (r *Run) bury(inc *incarnation, proof string) {
+func (r *Run) bury(inc *incarnation, proof string, killed bool) {
 	for slot := range maxSlots {
-		t, held := inc.slots[slot]
-		if !held {
-			continue
+		if t, held := inc.slots[slot]; held {
+			r.lose(t, proof, killed)
 		}
-		l := t.live().lease
-		r.emit(LeaseEnded{
-			Stamp: r.stamp(), Task: t.taskID(), Token: l.token,
-			Reason: fmt.Sprintf("worker %s lost: %s", inc.name(), proof), NotBefore: r.now + r.lossDelay(l),
-		})
 	}
 	r.emit(IncarnationGone{Stamp: r.stamp(), Incarnation: inc.id, Proof: proof})
 }

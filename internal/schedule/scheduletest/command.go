@@ -15,8 +15,16 @@ func (s *Script) event(verb string, args []string) (schedule.Event, error) {
 		if len(args) == 0 {
 			return schedule.RunOpened{RunID: "kfp-1", Definition: s.def, DefinitionSHA256: "d1"}, nil
 		}
-		parameters := strings.Join(args, " ")
-		return schedule.RunOpened{RunID: "kfp-1", Definition: s.def, DefinitionSHA256: "d1", Parameters: &parameters}, nil
+		ev := schedule.RunOpened{RunID: "kfp-1", Definition: s.def, DefinitionSHA256: "d1"}
+		if origin, ok := strings.CutPrefix(args[len(args)-1], "resume="); ok {
+			run, step, _ := strings.Cut(origin, "/")
+			ev.Resume = &schedule.Resume{OriginRun: run, Step: step}
+			args = args[:len(args)-1]
+		}
+		if parameters := strings.Join(args, " "); parameters != "" {
+			ev.Parameters = &parameters
+		}
+		return ev, nil
 	case "tick":
 		return schedule.Tick{}, nil
 	case "verify":
@@ -85,7 +93,20 @@ func (s *Script) leaseEvent(verb, id string, rest []string) (schedule.Event, err
 	case "start":
 		return schedule.AttemptStarted{Incarnation: id, Task: lease.Task, Token: lease.Token}, nil
 	case "renew":
-		return schedule.Renewed{Incarnation: id, Task: lease.Task, Token: lease.Token}, nil
+		ev := schedule.Renewed{Incarnation: id, Task: lease.Task, Token: lease.Token}
+		for _, word := range rest {
+			key, value, _ := strings.Cut(word, "=")
+			mebi, err := strconv.ParseInt(value, 10, 64)
+			switch {
+			case err != nil:
+				return nil, err
+			case key == "used":
+				ev.UsedBytes = mebi << 20
+			case key == "limit":
+				ev.LimitBytes = mebi << 20
+			}
+		}
+		return ev, nil
 	case "release":
 		gone := len(rest) > 0 && rest[0] == "child_gone"
 		return schedule.Released{Incarnation: id, Task: lease.Task, Token: lease.Token, ChildGone: gone, Reason: "told to"}, nil
@@ -116,6 +137,10 @@ func (s *Script) leaseEvent(verb, id string, rest []string) (schedule.Event, err
 			if lease.AdoptAttempt != nil {
 				ev.Attempt = *lease.AdoptAttempt
 			}
+		case word == "cloned":
+			ev.Cloned = true
+		case word == "oom" && ev.Failed != nil:
+			ev.Failed.OutOfMemory = true
 		case key == "attempt" && err == nil:
 			ev.Attempt = int(n)
 		case key == "splits" && err == nil && ev.Succeeded != nil:

@@ -51,8 +51,17 @@ func (s *Sim) inputsOf(def *flowdef.Step, task schedule.TaskID) int {
 	if split.Type == flowdef.SplitStatic {
 		return len(split.Next)
 	}
-	tr := s.seen.wentOn[schedule.TaskID{Step: split.Name, Task: task.Task}]
-	return int(tr.NumSplits + tr.GangSize)
+	place, _, _ := strings.Cut(task.Task, "-i")
+	for k := range 50 {
+		id := place
+		if k > 0 {
+			id = fmt.Sprintf("%s-i%d", place, k)
+		}
+		if tr, done := s.seen.wentOn[schedule.TaskID{Step: split.Name, Task: id}]; done {
+			return int(tr.NumSplits + tr.GangSize)
+		}
+	}
+	return 0
 }
 
 // Expand lists a task's inputs one by one.
@@ -86,6 +95,7 @@ func (s *Sim) checkLists() {
 			places[t.Task.Step] = map[string]bool{}
 		}
 		place, _, _ := strings.Cut(t.Task.Task, "-r")
+		place, _, _ = strings.Cut(place, "-i")
 		places[t.Task.Step][place] = true
 	}
 	for step, workers := range s.seen.lists {

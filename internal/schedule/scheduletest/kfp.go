@@ -201,10 +201,6 @@ func (s *Sim) endFlow() {
 	if state == "COMPLETE" {
 		return
 	}
-	if s.exhausted() {
-		s.Stats.Exhausted++
-		return
-	}
 	if s.retries++; s.retries > 50 {
 		s.fail("50 times :retry: %s", s.where())
 		return
@@ -238,22 +234,8 @@ func (s *Sim) retryRun() {
 	s.startReady()
 }
 
-// over: everything in KFP has succeeded and the driver agrees; or a task has
-// no attempt left, which no :retry mends.
-func (s *Sim) over() bool {
-	return s.flowDone() && s.finished && s.run.Ended() && (s.flowGood() || s.Stats.Exhausted > 0)
-}
-
-// exhausted: Metaflow's attempt numbers of a failed task are used up. Going on
-// under a new task id is for later.
-func (s *Sim) exhausted() bool {
-	for t := range s.run.Tasks() {
-		if n := len(t.Attempts); t.State == "failed" && n > 0 && t.Attempts[n-1].Attempt == 5 {
-			return true
-		}
-	}
-	return false
-}
+// over: everything in KFP has succeeded and the driver agrees.
+func (s *Sim) over() bool { return s.flowDone() && s.finished && s.run.Ended() && s.flowGood() }
 
 func (s *Sim) describeNodes() string {
 	var b strings.Builder

@@ -58,6 +58,9 @@ func (s *Sim) observe(rec schedule.Record) {
 		s.observeRound(rec)
 	case schedule.LeaseEnded:
 		s.endLive(rec.Task, rec.Token)
+		if rec.OutOfMemory {
+			s.Stats.OutOfMemory++
+		}
 	case schedule.TaskGivenUp:
 		s.endLive(rec.Task, rec.Token)
 	case schedule.AttemptBegun:
@@ -91,6 +94,14 @@ func (s *Sim) observe(rec schedule.Record) {
 		}
 	case schedule.AttemptFailed:
 		s.endLive(rec.Task, rec.Token)
+	case schedule.TaskContinued:
+		s.Stats.Continued++
+		if token, live := o.live[rec.Task]; live {
+			s.fail("task %v goes on as %s while leased under %d", rec.Task, rec.As, token)
+		}
+		if _, begun := o.attempts[rec.Task]; !begun {
+			s.fail("task %v goes on as %s and made no attempt", rec.Task, rec.As)
+		}
 	case schedule.RunReopened:
 		s.Stats.Retried++
 		clear(o.drained)
@@ -132,9 +143,6 @@ func (s *Sim) checkDrained() {
 }
 
 func (s *Sim) finalChecks() {
-	if s.Stats.Exhausted > 0 {
-		return
-	}
 	state := s.run.Snapshot().Run
 	if state.State != schedule.RunSucceeded {
 		s.fail("the run ended as %s: %s", state.State, state.Reason)
@@ -143,7 +151,7 @@ func (s *Sim) finalChecks() {
 		s.fail("leases are live after the end: %v", slices.Collect(maps.Keys(s.seen.live)))
 	}
 	for t := range s.run.Tasks() {
-		if t.State != "succeeded" {
+		if t.State != "succeeded" && t.ContinuedAs == "" {
 			s.fail("task %v is %s after the end", t.Task, t.State)
 		}
 	}

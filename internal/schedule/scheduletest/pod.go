@@ -177,7 +177,7 @@ func (s *Sim) prepare(p *pod, g schedule.Grant, sent schedule.Millis) {
 				s.ask(p)
 				return
 			}
-			if started.Attempt > 5 || started.MaxUserCodeRetries > 5 {
+			if started.Attempt > 5 || started.MaxUserCodeRetries < -1 {
 				s.fail("attempt %d with --max-user-code-retries %d", started.Attempt, started.MaxUserCodeRetries)
 			}
 			p.write.attempt = started.Attempt
@@ -231,6 +231,7 @@ func (s *Sim) report(p *pod, attempt int, ok, adopted bool) {
 		s.Stats.UserFailures++
 		delete(s.store, attemptKey{parametersTask, 0}) // its retry writes anew
 		ev.Failed = &schedule.Failure{Class: schedule.User, Reason: "exit code 1"}
+		ev.Failed.OutOfMemory = s.chance(s.cfg.Starved)
 		if s.chance(s.cfg.Final) {
 			ev.Failed.Class = schedule.Final
 		}
@@ -262,7 +263,12 @@ func (s *Sim) renew(p *pod, work int) {
 		if s.now < p.cutOff || s.chance(s.cfg.Message) {
 			return
 		}
-		answer, err := s.feed(schedule.Renewed{Incarnation: p.incarnation, Task: g.Task, Token: g.Token})
+		const gibi = 1 << 30
+		ev := schedule.Renewed{Incarnation: p.incarnation, Task: g.Task, Token: g.Token, UsedBytes: 4 * gibi, LimitBytes: 8 * gibi}
+		if s.chance(s.cfg.Starved) {
+			ev.UsedBytes = 8*gibi - gibi/5
+		}
+		answer, err := s.feed(ev)
 		if s.chance(s.cfg.Message) {
 			return
 		}

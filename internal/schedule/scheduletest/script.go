@@ -18,10 +18,10 @@ import (
 //
 //	flow foreach [max_workers=2] [train.user=1] [train.catch=3] [train.delay=60] [max_splits=10]
 //	policy [ttl=30] [start_timeout=60] [infra=2] [spares=2] [gang_deadline=600]     seconds; before open
-//	open [parameters JSON]          at SECONDS (the clock)       tick
+//	open [parameters JSON] [resume=RUN[/STEP]]          at SECONDS (the clock)       tick
 //	join ID pool/worker[#index][@uid]                            left ID    gone ID
-//	ask ID [prefer=3-7]      start ID      renew ID     release ID [child_gone]
-//	ok ID [splits=N] [adopted] [next=a,b] [gang=N]    fail ID class reason... [adopted] [attempt=N]
+//	ask ID [prefer=3-7]      start ID      renew ID [used=MiB limit=MiB]     release ID [child_gone]
+//	ok ID [splits=N] [adopted] [cloned] [next=a,b] [gang=N]    fail ID class reason... [adopted] [attempt=N] [oom]
 //	gate pool [ID#index]    verify    cancel reason    finish STATE message
 //	restart (recover from the encoded records)    state    tasks
 //
@@ -231,6 +231,12 @@ func (s *Script) tasks() []string {
 	var out []string
 	for t := range s.run.Tasks() {
 		line := fmt.Sprintf("%s/%s %s", t.Task.Step, t.Task.Task, t.State)
+		if t.Cloned {
+			line += ", cloned"
+		}
+		if t.ContinuedAs != "" {
+			line += ", goes on as " + t.ContinuedAs
+		}
 		for _, a := range t.Attempts {
 			line += fmt.Sprintf(" [%d %s by %s", a.Attempt, a.Outcome, a.Worker)
 			if a.Adopted {
@@ -238,6 +244,9 @@ func (s *Script) tasks() []string {
 			}
 			if a.Failure != nil {
 				line += fmt.Sprintf(" %s: %s", a.Failure.Class, a.Failure.Reason)
+				if a.Failure.OutOfMemory {
+					line += ", out of memory"
+				}
 			}
 			line += "]"
 		}

@@ -44,7 +44,8 @@ type Sim struct {
 
 // Stats count what a simulation went through.
 type Stats struct {
-	Events, Records, Restarts, FailedAppends, Lost, Killed, Vanished, Zombies, Adopted, Stale, Retried, UserFailures, Exhausted, Rounds, GaveWay int
+	Events, Records, Restarts, FailedAppends, Lost, Killed, Vanished, Zombies, Adopted, Stale, Retried, UserFailures int
+	Continued, OutOfMemory, Rounds, GaveWay                                                                          int
 }
 
 // SimConfig says what goes wrong, as chances per occasion from 0 to 1.
@@ -61,8 +62,9 @@ type SimConfig struct {
 	// on, cut off. UserFailure: an attempt fails. Final: with no retry.
 	// AppendFails: the store refuses a batch. DriverDies: per event. Silent:
 	// a pod hangs for minutes. Pending: a pod starts only after an hour.
-	// Release: a task is given back while its child may still write.
-	Message, Kill, Vanish, Zombie, UserFailure, Final, AppendFails, DriverDies, Silent, Pending, Release float64
+	// Release: a task is given back while its child may still write. Starved: a
+	// pod's memory is all but full, a failure is for want of it.
+	Starved, Message, Kill, Vanish, Zombie, UserFailure, Final, AppendFails, DriverDies, Silent, Pending, Release float64
 	// Limit is when a run must be over, in simulated time.
 	Limit schedule.Millis
 	// Quick leaves out what costs O(tasks) per event.
@@ -77,7 +79,7 @@ func Harsh(seed uint64, d *flowdef.Definition, splits int64) SimConfig {
 	return SimConfig{
 		Seed: seed, Definition: d, Splits: splits, Policy: p,
 		Message: 0.05, Kill: 0.08, Vanish: 0.3, Zombie: 0.5, UserFailure: 0.1, Final: 0.02, AppendFails: 0.01, DriverDies: 0.004,
-		Silent: 0.03, Pending: 0.05, Release: 0.02, Limit: 14 * 24 * 3_600_000,
+		Silent: 0.03, Pending: 0.05, Release: 0.02, Starved: 0.3, Limit: 14 * 24 * 3_600_000,
 	}
 }
 
