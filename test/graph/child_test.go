@@ -20,7 +20,7 @@ func place(id schedule.TaskID) string {
 // starts, and written when it ends.
 func (c *cluster) child(p *pod, a schedule.StartAnswer) {
 	id := p.lease.grant.Task
-	if a.Attempt > 5 || a.MaxUserCodeRetries > 5 {
+	if a.Attempt > 5 || a.MaxUserCodeRetries < -1 {
 		c.fail("%v gets attempt %d with %d retries; Metaflow knows attempts 0 to 5", id, a.Attempt, a.MaxUserCodeRetries)
 	}
 	if task := c.want[place(id)]; task != nil && c.f.Step(task.Step).Catch && a.Attempt > a.MaxUserCodeRetries {
