@@ -12,9 +12,7 @@ type node struct {
 	// decider is the step at whose end the number of tasks is known; nil when
 	// there is always one. A step that has a decider is a pool.
 	decider *node
-	// gated: the step's end is a gate's. Inside a foreach or a gang a worker
-	// that still waits for a node must delay nobody, and the lists of other
-	// steps cannot come out of a pool.
+	// gated: the step's end is that of a gate beside its pool.
 	gated bool
 	// gang: the step's tasks talk to each other.
 	gang bool
@@ -33,30 +31,20 @@ func shape(d *flowdef.Definition, places []flowdef.Placement) []*node {
 	for i := range d.Steps {
 		nodes[i] = &node{step: &d.Steps[i], first: i == 0, gang: d.Steps[i].Parallel}
 	}
-	for i, width := range d.Widths(places) {
-		n := nodes[i]
+	widths := d.Widths(places)
+	gated := d.Gated(places, widths)
+	for i, n := range nodes {
+		n.gated = gated[i]
 		for _, parent := range places[i].Parents {
 			n.parents = append(n.parents, nodes[parent])
 			n.gang = n.gang || d.Steps[parent].Type == flowdef.SplitParallel
 		}
-		if width.Fixed() {
-			continue
+		if !widths[i].Fixed() {
+			n.decider = nodes[widths[i].Decider()]
+			n.decider.decides = append(n.decider.decides, n)
 		}
-		n.decider = nodes[width.Decider()]
-		n.decider.decides = append(n.decider.decides, n)
-		n.gated = slices.ContainsFunc(places[i].Frames, func(f flowdef.Frame) bool {
-			return fansOut(d.Steps[f.Split].Type)
-		})
-	}
-	for _, n := range nodes {
-		n.gated = n.gated || n.pool() && len(n.decides) > 0
 	}
 	return nodes
-}
-
-// fansOut: any number of tasks follow a task of that type.
-func fansOut(t flowdef.StepType) bool {
-	return t == flowdef.SplitForeach || t == flowdef.SplitParallel
 }
 
 // pool tells a step of any number of tasks from one that always has one.

@@ -64,7 +64,7 @@ func (d *Definition) Widths(places []Placement) []Width {
 		var sources []Source
 		for _, parent := range place.Parents {
 			switch t := d.Steps[parent].Type; {
-			case t == SplitForeach || t == SplitParallel:
+			case t.FansOut():
 				sources = append(sources, Source{Step: parent, Target: -1})
 			case t == SplitSwitch && len(exits[parent]) > 1:
 				sources = append(sources, Source{Step: parent, Target: i})
@@ -76,6 +76,28 @@ func (d *Definition) Widths(places []Placement) []Width {
 	}
 	return widths
 }
+
+// Gated tells for every step whether a gate says that it is done, rather than
+// its pool: inside a foreach or a gang, where a worker that still waits for
+// a node must delay nobody, and where the step decides the width of others,
+// since KFP takes no list out of a pool. A step of a fixed width needs none.
+func (d *Definition) Gated(places []Placement, widths []Width) []bool {
+	decides := make([]bool, len(widths))
+	for _, w := range widths {
+		if !w.Fixed() {
+			decides[w.Decider()] = true
+		}
+	}
+	gated := make([]bool, len(widths))
+	for i, w := range widths {
+		fanned := slices.ContainsFunc(places[i].Frames, func(f Frame) bool { return d.Steps[f.Split].Type.FansOut() })
+		gated[i] = !w.Fixed() && (fanned || decides[i])
+	}
+	return gated
+}
+
+// FansOut tells whether any number of tasks follow a task of that type.
+func (t StepType) FansOut() bool { return t == SplitForeach || t == SplitParallel }
 
 // merge sorts sources and puts a switch in the place of all its targets, from
 // the last switch to the first: what it stands for may complete an earlier one.

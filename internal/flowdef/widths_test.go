@@ -26,7 +26,8 @@ func TestWidths(t *testing.T) {
 	tests := []struct {
 		name  string
 		graph *Definition
-		want  string
+		// want is each step with its sources, and a | when it has a gate.
+		want string
 	}{
 		{
 			"a switch and its convergence", graphOf("start split-switch a,b", "a linear c", "b linear c", "c linear end", "end end"),
@@ -43,12 +44,12 @@ func TestWidths(t *testing.T) {
 		{
 			"a step reached from two switches",
 			graphOf("start split-switch a,c", "a split-switch c,d", "c linear e", "d linear e", "e end"),
-			"start=1 a=start>a c=start>c+a>c d=a>d e=1",
+			"start=1 a=start>a| c=start>c+a>c d=a>d e=1",
 		},
 		{
 			"switches side by side that share a step",
 			graphOf("start split-switch l,r", "l split-switch x,y", "r split-switch x,z", "x linear end", "y linear end", "z linear end", "end end"),
-			"start=1 l=start>l r=start>r x=l>x+r>x y=l>y z=r>z end=1",
+			"start=1 l=start>l| r=start>r| x=l>x+r>x y=l>y z=r>z end=1",
 		},
 		{
 			"a loop", graphOf("start linear loop", "loop split-switch loop,end", "end end"),
@@ -61,17 +62,17 @@ func TestWidths(t *testing.T) {
 		{
 			"a switch in a foreach",
 			graphOf("start split-foreach s", "s split-switch a,b", "a linear join", "b linear join", ">join join end", "end end"),
-			"start=1 s=start a=s>a b=s>b join=1 end=1",
+			"start=1 s=start| a=s>a| b=s>b| join=1 end=1",
 		},
 		{
 			"a foreach in a branch",
 			graphOf("start split-switch f,c", "f split-foreach w", "w linear join", ">join join c", "c end"),
-			"start=1 f=start>f w=f join=start>f c=1",
+			"start=1 f=start>f| w=f| join=start>f c=1",
 		},
 		{
 			"a static split in a branch, a gang in one arm",
 			graphOf("start split-switch s,end", "s split-static p,q", "p split-parallel g", "g linear gj", ">gj join sj", "q linear sj", ">sj join end", "end end"),
-			"start=1 s=start>s p=start>s g=p gj=start>s q=start>s sj=start>s end=1",
+			"start=1 s=start>s p=start>s| g=p| gj=start>s q=start>s sj=start>s end=1",
 		},
 	}
 	for _, test := range tests {
@@ -81,8 +82,10 @@ func TestWidths(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for i, w := range test.graph.Widths(places) {
-				got = append(got, test.graph.Steps[i].Name+"="+show(test.graph, w))
+			widths := test.graph.Widths(places)
+			gated := test.graph.Gated(places, widths)
+			for i, w := range widths {
+				got = append(got, test.graph.Steps[i].Name+"="+show(test.graph, w)+map[bool]string{true: "|"}[gated[i]])
 			}
 			if text := strings.Join(got, " "); text != test.want {
 				t.Errorf("widths\n got %s\nwant %s", text, test.want)

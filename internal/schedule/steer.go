@@ -14,8 +14,11 @@ type source struct {
 // from the end of its decider, the last of the sources; so that end is held
 // until every other source is closed too (Run.drained).
 func (g *graph) steer(d *flowdef.Definition, places []flowdef.Placement) {
-	for i, w := range d.Widths(places) {
+	widths := d.Widths(places)
+	gated := d.Gated(places, widths)
+	for i, w := range widths {
 		n := g.nodes[i+1]
+		n.gated = gated[i]
 		for _, s := range w.Sources {
 			from := source{node: g.nodes[s.Step+1], exit: -1}
 			for j, next := range from.node.next {
@@ -28,11 +31,6 @@ func (g *graph) steer(d *flowdef.Definition, places []flowdef.Placement) {
 		if decider := n.decider(); decider != nil {
 			decider.steers = append(decider.steers, n)
 		}
-	}
-	for _, n := range g.nodes {
-		// A step in a branch with at most one task, which decides nothing, ends
-		// with its pool; so does one that always has exactly one.
-		n.gated = len(n.sources) > 0 && (n.depth > 0 || n.gang || len(n.steers) > 0)
 	}
 }
 
