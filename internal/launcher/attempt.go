@@ -35,6 +35,7 @@ type pod struct {
 	artifacts  *artifact.Pool
 	metadata   *metadata.Client
 	supervisor *supervise.Supervisor
+	memory     *memory
 	// folder is this process's own, removed at its end.
 	folder string
 	grace  time.Duration
@@ -98,8 +99,9 @@ func (a *attempt) keep(ctx context.Context, asked time.Time) *lease.Keeper {
 			return a.driver.Session(ctx, a.incarnation, a.task)
 		},
 		Sample: func() lease.Renewal {
-			var r lease.Renewal
-			r.UsedBytes, r.LimitBytes = memory()
+			// Rides along so that the driver can tell why a worker was lost.
+			now := a.memory.sample()
+			r := lease.Renewal{UsedBytes: now.used, LimitBytes: now.limit}
 			if log := a.tail.Load(); log != nil {
 				r.LogTail = log.Tail()
 			}

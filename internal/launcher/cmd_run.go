@@ -27,6 +27,7 @@ type runOptions struct {
 	workDir        string
 	grace          time.Duration
 	metadataBudget time.Duration
+	cgroup         string
 }
 
 func newRunCommand(env *Env) *cobra.Command {
@@ -40,6 +41,8 @@ func newRunCommand(env *Env) *cobra.Command {
 	flags.StringVar(&o.step, "step", "", "the step whose pool this worker joins")
 	flags.StringVar(&o.podIP, "pod-ip", "", "where the other members of a gang (num_parallel) reach this pod (default: 127.0.0.1)")
 	setting.Env(flags, "pod-ip", "MILLRACE_POD_IP")
+	flags.StringVar(&o.cgroup, "cgroup", "", "folder of this pod's control group, version 2 (default: found below /sys/fs/cgroup)")
+	setting.Env(flags, "cgroup", "MILLRACE_CGROUP")
 	flags.StringVar(&o.serviceURL, "service-url", "", "Metaflow's metadata service (default: the one the flow was deployed with)")
 	setting.Env(flags, "service-url", "METAFLOW_SERVICE_URL")
 	setting.Secret(flags, &o.serviceHeaders, "METAFLOW_SERVICE_HEADERS", "headers for the metadata service, a JSON object")
@@ -133,7 +136,7 @@ func (o *runOptions) pod(w *worker, env *Env) (*pod, func(), error) {
 	}
 	p := &pod{
 		worker: w, environ: env.Environ, console: env.Stdout, stores: stores, store: store, metadata: service,
-		artifacts: artifact.New(artifact.Config{TempDir: encode}), supervisor: supervisor,
+		artifacts: artifact.New(artifact.Config{TempDir: encode}), supervisor: supervisor, memory: newMemory(o.cgroup),
 		folder: folder, grace: o.grace,
 	}
 	return p, func() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/millrace/millrace/internal/codepackage"
@@ -22,6 +23,10 @@ const (
 	drain        = 5 * time.Second
 	timeoutGrace = time.Minute
 )
+
+// killed is the exit code of a process that SIGKILL ended, or of a wrapper
+// around one.
+const killed = 128 + int(syscall.SIGKILL)
 
 // execute registers the attempt, runs its child and says what was seen.
 // trouble is that of the stages before it: then no child is run, and the
@@ -118,6 +123,11 @@ func (a *attempt) attend(ctx context.Context, s *seen) {
 		defer close(beats)
 		a.meta.Beat(beating)
 	}()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		a.memory.watch(beating)
+	}()
 
 	child, kill := context.WithCancelCause(a.keeper.Context())
 	command.Started = func(int) {
@@ -125,11 +135,13 @@ func (a *attempt) attend(ctx context.Context, s *seen) {
 			kill(err)
 		}
 	}
+	kills := a.memory.kills()
 	exit, err := a.supervisor.Run(child, command)
 	s.stopped = a.stopped(ctx, context.Cause(child))
 	kill(nil)
 	still()
 	<-beats
+	<-watched
 	if closed := server.Close(); closed != nil {
 		a.logger.Warn("the task's socket was not closed well", "error", closed)
 	}
@@ -138,6 +150,9 @@ func (a *attempt) attend(ctx context.Context, s *seen) {
 		return
 	}
 	s.exit = &exit
+	if s.stopped == nil && !exit.TimedOut && exit.Code == killed {
+		s.outOfMemory = a.memory.killed(kills, time.Now())
+	}
 	if err := failpoint.Hit(failpoint.LauncherChildEnded); err != nil {
 		s.trouble = err
 	}

@@ -21,6 +21,9 @@ type seen struct {
 	exit *supervise.Exit
 	// left is what the attempt stored.
 	left tasksocket.Outcome
+	// outOfMemory says how the kernel ended the child for its memory; empty
+	// when it did not.
+	outOfMemory string
 	// stopped is why the child was ended, nil when it ended by itself.
 	stopped error
 	// trouble is the launcher's own, or the store's or service's.
@@ -39,6 +42,7 @@ type seen struct {
 //	trouble of launcher, store or service  infrastructure
 //	@timeout                               user
 //	exit 202                               final
+//	killed for its memory                  user, marked: the driver forgives the first
 //	anything else                          user
 //
 // The error is the case of none.
@@ -62,6 +66,10 @@ func verdict(s seen) (driverclient.Outcome, error) {
 		return s.failed(driverclient.User, "timed out: the task did not end within its @timeout; "+s.exit.Reason), nil
 	case s.exit.Code == disallowRetry:
 		return s.failed(driverclient.Final, s.exit.Reason+": the task asked not to be tried again"), nil
+	case s.outOfMemory != "":
+		out := s.failed(driverclient.User, s.outOfMemory)
+		out.Failed.OutOfMemory = true
+		return out, nil
 	case s.exit.Code != 0 && s.left.Trouble != nil:
 		return s.failed(driverclient.Infrastructure, fmt.Sprintf("%s after trouble with the store or the service: %v", s.exit.Reason, s.left.Trouble)), nil
 	case s.exit.Code != 0:

@@ -38,16 +38,22 @@ func TestVerdict(t *testing.T) {
 		want   string
 		reason string
 	}{
-		"succeeded":                      {seen{exit: exit(0), left: good}, "succeeded", ""},
-		"raised":                         {seen{exit: exit(1), left: raised}, "user", "exit code 1"},
-		"cannot be pickled":              {seen{exit: exit(1), left: nothing}, "user", "exit code 1"},
-		"never got to run":               {seen{exit: exit(2), left: nothing}, "user", "exit code 2"},
-		"sys.exit(0)":                    {seen{exit: exit(0), left: sysExit}, "user", "sys.exit"},
-		"sys.exit(1)":                    {seen{exit: exit(1), left: sysExit}, "user", "exit code 1"},
-		"os._exit(0)":                    {seen{exit: exit(0), left: nothing}, "user", "os._exit"},
-		"exit 0 though it raised":        {seen{exit: exit(0), left: raised}, "user", "sys.exit"},
-		"202":                            {seen{exit: exit(202), left: sysExit}, "final", "exit code 202"},
-		"killed by a signal":             {seen{exit: &supervise.Exit{Code: 137, Reason: "killed by signal SIGKILL"}}, "user", "SIGKILL"},
+		"succeeded":               {seen{exit: exit(0), left: good}, "succeeded", ""},
+		"raised":                  {seen{exit: exit(1), left: raised}, "user", "exit code 1"},
+		"cannot be pickled":       {seen{exit: exit(1), left: nothing}, "user", "exit code 1"},
+		"never got to run":        {seen{exit: exit(2), left: nothing}, "user", "exit code 2"},
+		"sys.exit(0)":             {seen{exit: exit(0), left: sysExit}, "user", "sys.exit"},
+		"sys.exit(1)":             {seen{exit: exit(1), left: sysExit}, "user", "exit code 1"},
+		"os._exit(0)":             {seen{exit: exit(0), left: nothing}, "user", "os._exit"},
+		"exit 0 though it raised": {seen{exit: exit(0), left: raised}, "user", "sys.exit"},
+		"202":                     {seen{exit: exit(202), left: sysExit}, "final", "exit code 202"},
+		"killed by a signal":      {seen{exit: &supervise.Exit{Code: 137, Reason: "killed by signal SIGKILL"}}, "user", "SIGKILL"},
+		"killed for its memory": {
+			seen{exit: &supervise.Exit{Code: 137, Reason: "killed by signal SIGKILL"}, outOfMemory: "killed for its memory: 97 % of 8.0 GiB"}, "user", "97 %",
+		},
+		"killed for its memory after trouble": {
+			seen{exit: exit(137), left: troubled(nothing), outOfMemory: "killed for its memory"}, "user", "memory",
+		},
 		"a hook raised after DONE":       {seen{exit: exit(1), left: good}, "user", "exit code 1"},
 		"timed out":                      {seen{exit: &supervise.Exit{Code: 137, Reason: "killed", TimedOut: true}}, "user", "time"},
 		"timed out after DONE":           {seen{exit: &supervise.Exit{Code: 0, TimedOut: true}, left: good}, "user", "time"},
@@ -97,6 +103,9 @@ func TestVerdict(t *testing.T) {
 			}
 			if string(got.Failed.Class) != tt.want || !strings.Contains(got.Failed.Reason, tt.reason) {
 				t.Errorf("got %s: %q, want %s: %q", got.Failed.Class, got.Failed.Reason, tt.want, tt.reason)
+			}
+			if got.Failed.OutOfMemory != (tt.seen.outOfMemory != "") {
+				t.Errorf("out of memory: %t", got.Failed.OutOfMemory)
 			}
 			if (got.Failed.ExitCode == nil) != (tt.seen.exit == nil) {
 				t.Errorf("exit code %v of %+v", got.Failed.ExitCode, tt.seen.exit)
