@@ -150,8 +150,11 @@ func (a *attempt) attend(ctx context.Context, s *seen) {
 		return
 	}
 	s.exit = &exit
-	if s.stopped == nil && !exit.TimedOut && exit.Code == killed {
+	switch {
+	case s.stopped == nil && !exit.TimedOut && exit.Code == killed:
 		s.outOfMemory = a.memory.killed(kills, time.Now())
+	case a.memory.kills() > kills:
+		a.log.Note("A process that the task had started was killed for its memory.")
 	}
 	if err := failpoint.Hit(failpoint.LauncherChildEnded); err != nil {
 		s.trouble = err

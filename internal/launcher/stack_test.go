@@ -127,6 +127,34 @@ const kfpRun = "0b0e4d5a-1111-4222-8333-444455556666"
 // code, its output and the workers_ lists it wrote.
 func (s *stack) pod(ctx context.Context, inputs map[string]any, outputs []string, args ...string) (code int, log string, lists map[string]string) {
 	s.t.Helper()
+	folder, env, args := s.container(inputs, outputs, args)
+	var out buffer
+	code = Main(ctx, args, &Env{Lookup: lookup(env), Environ: env, Stdout: &out, Stderr: &out})
+	lists = map[string]string{}
+	for _, name := range outputs {
+		text, _ := os.ReadFile(filepath.Join(folder, "outputs", name))
+		lists[name] = string(text)
+	}
+	return code, out.String(), lists
+}
+
+// process is a pod that runs beside others.
+func (s *stack) process(inputs map[string]any, args ...string) (*exec.Cmd, *buffer) {
+	s.t.Helper()
+	_, env, args := s.container(inputs, nil, args)
+	out := &buffer{}
+	cmd := exec.CommandContext(s.t.Context(), os.Args[0], args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(env, asLauncher+"=1"), out, out
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	return cmd, out
+}
+
+// container is what KFP makes of a pod: a folder for its files, its
+// environment and the whole of its arguments.
+func (s *stack) container(inputs map[string]any, outputs, args []string) (folder string, env, all []string) {
+	s.t.Helper()
 	folder, err := os.MkdirTemp(s.dir, "pod-")
 	if err != nil {
 		s.t.Fatal(err)
@@ -145,17 +173,8 @@ func (s *stack) pod(ctx context.Context, inputs map[string]any, outputs []string
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var out buffer
-	env := append([]string{"KFP_POD_NAME=" + filepath.Base(folder), "KFP_POD_UID=uid-" + filepath.Base(folder), "KFP_RETRY_INDEX=0", "MILLRACE_WORK_DIR=" + folder}, s.env...)
-	code = Main(ctx, append(args, "--definition", s.definition, "--definition-sha256", s.digest, "--executor-input", string(input)), &Env{
-		Lookup: lookup(env), Environ: env, Stdout: &out, Stderr: &out,
-	})
-	lists = map[string]string{}
-	for _, name := range outputs {
-		text, _ := os.ReadFile(filepath.Join(folder, "outputs", name))
-		lists[name] = string(text)
-	}
-	return code, out.String(), lists
+	env = append([]string{"KFP_POD_NAME=" + filepath.Base(folder), "KFP_POD_UID=uid-" + filepath.Base(folder), "KFP_RETRY_INDEX=0", "MILLRACE_WORK_DIR=" + folder}, s.env...)
+	return folder, env, append(args, "--definition", s.definition, "--definition-sha256", s.digest, "--executor-input", string(input))
 }
 
 func lookup(env []string) func(string) (string, bool) {
