@@ -45,15 +45,32 @@
 //
 // A lease is not an attempt: the number is consumed by AttemptStarted. Failures
 // are charged to a budget by class: User to @retry and @catch, Infrastructure
-// (and losses) to the policy's; Final to none, it ends the task. Metaflow knows
-// numbers 0 to 5; retry.go has the arithmetic.
+// (and losses) to the policy's; Final to none, it ends the task. The first end
+// of a task for want of memory counts as infrastructure's: another's appetite
+// may be to blame. Of a worker that is lost its last memory sample tells.
+//
+// Metaflow knows numbers 0 to 5; retry.go has the arithmetic. A task that
+// infrastructure, or earlier tries of the run, left without a number goes on
+// under a new id, from attempt 0 and with the budget that is left (continue.go).
+//
+// # Places
+//
+// A task is a step at a place, and its id says so (taskid.go). A switch's task
+// goes to one of its next steps, and no place has a step's task twice, so a step
+// where branches meet has exactly one input. A loop's iterations are tasks of
+// one place: a group that grows (switch.go); what follows takes the last. A run
+// that resumes another finds what it takes over by step and id (resume.go).
 //
 // # Pools
 //
 // A pool's worker is told to take a task, to wait, to leave (spares enough), or
 // that the pool is drained: no task of it exists unfinished or can still
-// appear. What depends on a pool hangs on its gate, which is told the same.
-// Once drained a pool stays drained: a re-opening touches only what had not
+// appear, and the worker lists it is told with it are final. A list is for a
+// step whose width the pool decides, but not always alone: a step may be reached
+// from several switches. Then the last of them gives the list, and is not
+// drained before the others are closed (steer.go). What depends on a pool hangs
+// on its gate, which is told the same, or on the pool where it has none. Once
+// drained a pool stays drained: a re-opening touches only what had not
 // succeeded.
 //
 // # Gangs
@@ -87,8 +104,10 @@
 // # Files
 //
 // event.go, answer.go and record.go are the interface; step.go and apply.go
-// dispatch; graph.go reads the flow; task.go holds the state, compact for what
-// is common (a split that succeeds at once is one byte and 32 more), sparse for
-// what is not; gang.go, gang_form.go and gang_round.go are the gangs;
+// dispatch; graph.go reads the flow, steer.go who decides whose width; task.go
+// holds the state, compact for what is common (a split that succeeds at once is
+// one byte and 32 more), sparse for what is not; foreach.go, switch.go and
+// join.go move on from task to task; lease.go and loss.go give and take leases;
+// gang.go, gang_form.go and gang_round.go are the gangs;
 // invariants.go says what always holds.
 package schedule

@@ -18,7 +18,7 @@ import (
 func FuzzStep(f *testing.F) {
 	f.Add([]byte{1})
 	for flow := range byte(len(scheduletest.Flows())) {
-		seq := []byte{flow, 0, 0, 0, 0}
+		seq := []byte{flow, 0, flow, 0, 0}
 		for pool := range byte(8) {
 			seq = append(seq, 1, pool, 0, 0)
 			for range 6 {
@@ -26,6 +26,11 @@ func FuzzStep(f *testing.F) {
 			}
 		}
 		f.Add(append(seq, 14, 0, 0, 0))
+		lost := []byte{flow, 0, 0, 0, 0, 1, 0, 0, 0}
+		for range 10 {
+			lost = append(lost, 4, 0, 0, 0, 6, 0, 0, 0, 13, 0, 249, 0, 12, 0, 0, 0, 11, 0, 255, 255)
+		}
+		f.Add(lost)
 		f.Add(append(slices.Clone(seq), 9, 1, 0, 0, 1, 1, 0, 1, 15, 0, 0, 0, 11, 0, 9, 9))
 	}
 	names := slices.Sorted(maps.Keys(scheduletest.Flows()))
@@ -55,7 +60,11 @@ func FuzzStep(f *testing.F) {
 			switch op {
 			case 0:
 				parameters := `{"a":1}`
-				ev = schedule.RunOpened{RunID: "kfp-f", Definition: def, DefinitionSHA256: "x", Parameters: &parameters}
+				open := schedule.RunOpened{RunID: "kfp-f", Definition: def, DefinitionSHA256: "x", Parameters: &parameters}
+				if what%2 == 1 {
+					open.Resume = &schedule.Resume{OriginRun: "kfp-e", Step: def.Steps[int(much)%len(def.Steps)].Name}
+				}
+				ev = open
 			case 1:
 				ev = schedule.Joined{Pool: pool, Worker: int(what) % 5, Incarnation: id, RetryIndex: int(much) % 4, PodUID: fmt.Sprint(what), Address: "here:1"}
 			case 2:
@@ -80,12 +89,12 @@ func FuzzStep(f *testing.F) {
 						tr.Next = s.Next[int(what)%len(s.Next):][:1]
 					}
 				}
-				ev = schedule.Reported{Incarnation: id, Task: g.Task, Token: g.Token, Attempt: tries[id], Succeeded: tr}
+				ev = schedule.Reported{Incarnation: id, Task: g.Task, Token: g.Token, Attempt: tries[id], Succeeded: tr, Cloned: much >= 128}
 			case 9:
 				class := []schedule.Class{schedule.User, schedule.Infrastructure, schedule.Final, schedule.CancelledClass, "?"}[int(what)%5]
 				ev = schedule.Reported{
 					Incarnation: id, Task: g.Task, Token: g.Token, Attempt: tries[id],
-					Failed: &schedule.Failure{Class: class, Reason: string([]byte{much})},
+					Failed: &schedule.Failure{Class: class, Reason: string([]byte{much}), OutOfMemory: much >= 128},
 				}
 			case 10:
 				adopted := schedule.Reported{Incarnation: id, Task: g.Task, Token: g.Token, Adopted: true, Succeeded: &schedule.Transition{}}
@@ -102,7 +111,7 @@ func FuzzStep(f *testing.F) {
 			case 12:
 				ev = schedule.Released{Incarnation: id, Task: g.Task, Token: g.Token, ChildGone: much%2 == 0}
 			case 13:
-				ev = schedule.Renewed{Incarnation: id, Task: g.Task, Token: g.Token + uint64(much)}
+				ev = schedule.Renewed{Incarnation: id, Task: g.Task, Token: g.Token + uint64(much), UsedBytes: int64(what), LimitBytes: 250}
 			case 14:
 				ev = schedule.VerifyAsked{}
 			case 15:
@@ -114,7 +123,7 @@ func FuzzStep(f *testing.F) {
 			case 18:
 				ev = schedule.Restarted{}
 			case 19:
-				ev = schedule.AttemptStarted{Incarnation: id, Task: schedule.TaskID{Step: pool, Task: fmt.Sprintf("task-%d-%d", what, much)}}
+				ev = schedule.AttemptStarted{Incarnation: id, Task: schedule.TaskID{Step: pool, Task: fmt.Sprintf("task-%d%s%d", what%3, []string{"-", "-r", "-n", "-i", "-r0-i"}[much%5], much/5)}}
 			}
 			answer, records, err := run.Step(now, ev)
 			if err != nil && len(records) > 0 {

@@ -12,7 +12,11 @@ import (
 // checkInputs: what a task is given has succeeded, went on to it, is there
 // once, and is as many as Metaflow wants at that step.
 func (s *Sim) checkInputs(g schedule.Grant) {
-	if s.cfg.Quick || g.Parameters {
+	if s.cfg.Quick {
+		return
+	}
+	s.checkClone(g)
+	if g.Parameters {
 		return
 	}
 	def, _ := s.cfg.Definition.Step(g.Task.Step)

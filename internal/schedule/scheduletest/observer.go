@@ -16,6 +16,7 @@ type observer struct {
 	succeeded map[schedule.TaskID]int
 	drained   map[string]bool
 	wentOn    map[schedule.TaskID]schedule.Transition
+	cloned    map[schedule.TaskID]bool
 	lists     map[string]int
 	rounds    rounds
 }
@@ -29,7 +30,7 @@ func newObserver() observer {
 	return observer{
 		live: map[schedule.TaskID]uint64{}, attempts: map[schedule.TaskID]int{},
 		succeeded: map[schedule.TaskID]int{}, drained: map[string]bool{},
-		wentOn: map[schedule.TaskID]schedule.Transition{}, lists: map[string]int{}, rounds: newRounds(),
+		wentOn: map[schedule.TaskID]schedule.Transition{}, cloned: map[schedule.TaskID]bool{}, lists: map[string]int{}, rounds: newRounds(),
 	}
 }
 
@@ -54,6 +55,7 @@ func (s *Sim) observe(rec schedule.Record) {
 			s.fail("task %v is leased under %d and again under %d", rec.Task, other, rec.Token)
 		}
 		o.token, o.live[rec.Task] = rec.Token, rec.Token
+		delete(o.cloned, rec.Task) // a gang's member, again
 		s.checkWriters(rec.Task)
 		s.observeRound(rec)
 	case schedule.LeaseEnded:
@@ -91,6 +93,10 @@ func (s *Sim) observe(rec schedule.Record) {
 		}
 		if rec.Adopted {
 			s.Stats.Adopted++
+		}
+		if rec.Cloned {
+			s.Stats.Cloned++
+			o.cloned[rec.Task] = true
 		}
 	case schedule.AttemptFailed:
 		s.endLive(rec.Task, rec.Token)

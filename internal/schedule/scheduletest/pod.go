@@ -83,7 +83,7 @@ func (s *Sim) open(p *pod) {
 	ev := schedule.RunOpened{RunID: "kfp-sim", Definition: s.cfg.Definition, DefinitionSHA256: "sim"}
 	if p.node == s.nodes[0] {
 		parameters := `{"alpha":1}`
-		ev.Parameters = &parameters
+		ev.Parameters, ev.Resume = &parameters, s.cfg.Resume
 	}
 	s.call(p, ev, func(_ schedule.Answer, err error) {
 		if err != nil {
@@ -211,7 +211,7 @@ func (s *Sim) childEnds(p *pod, g schedule.Grant, attempt int) {
 			s.fail("worker %s writes attempt %d of %v after %d was begun", p.name(), attempt, g.Task, w.attempt)
 		}
 	}
-	ok := !s.chance(s.cfg.UserFailure)
+	ok := s.hadSucceeded(g) || !s.chance(s.cfg.UserFailure)
 	key := attemptKey{g.Task, attempt}
 	if was, there := s.store[key]; there {
 		ok = was // _parameters: put if absent
@@ -227,6 +227,8 @@ func (s *Sim) report(p *pod, attempt int, ok, adopted bool) {
 	if ok {
 		tr := s.decide(g.Task, g.IndexPath)
 		ev.Succeeded = &tr
+		// Whether what is adopted was taken over may be forgotten.
+		ev.Cloned = s.hadSucceeded(g) && (!adopted || s.chance(0.5))
 	} else {
 		s.Stats.UserFailures++
 		delete(s.store, attemptKey{parametersTask, 0}) // its retry writes anew

@@ -45,7 +45,7 @@ type Sim struct {
 // Stats count what a simulation went through.
 type Stats struct {
 	Events, Records, Restarts, FailedAppends, Lost, Killed, Vanished, Zombies, Adopted, Stale, Retried, UserFailures int
-	Continued, OutOfMemory, Rounds, GaveWay                                                                          int
+	Continued, OutOfMemory, Cloned, Rounds, GaveWay                                                                  int
 }
 
 // SimConfig says what goes wrong, as chances per occasion from 0 to 1.
@@ -57,6 +57,9 @@ type SimConfig struct {
 	Splits int64
 	Decide Decide
 	Policy schedule.Policy
+	// Resume makes the run go on from one in which half of the tasks, drawn
+	// from the seed, had succeeded.
+	Resume *schedule.Resume
 	// Message: a request or a reply is lost. Kill: a pod dies in a task.
 	// Vanish: its pod object is gone instead, Zombie: and the process lives
 	// on, cut off. UserFailure: an attempt fails. Final: with no retry.
