@@ -139,6 +139,10 @@ test-oracle: build venvs .cache/flowgen
 	made=$$(mktemp -d -p $(SCRATCH) millrace-oracle-XXXX); trap 'rm -rf "$$made"' EXIT; \
 	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=3 --basetemp="$$made/pytest" -s test/oracle $(ARGS)
 
+.PHONY: oracle
+oracle: .venv/.ready .venv-client/.ready .cache/flowgen ## Make test/oracle/results anew: Metaflow's own runs of the random flows of test-oracle
+	$(CLEAN_ENV) .venv/bin/python test/oracle/remake.py
+
 .PHONY: proof
 proof: build venvs .cache/flowgen ## Play many random flows on both runtimes and write what came of it into docs/proof.md
 	$(CLEAN_ENV) .venv/bin/python test/oracle/proof.py --scratch $(SCRATCH) $(ARGS)

@@ -29,7 +29,7 @@ RUNS = int(os.environ.get("MILLRACE_CHAOS_RUNS", "3"))
 AT_ONCE = 3
 DEADLINE = 420
 # A failure that is drawn by the attempt's number would be another one when a kill has used the number up.
-OPTIONS = ("-without", "retry,catch,gang")
+WITHOUT = "retry,catch"
 # A killed task is the user's failure. No task is killed more often than this allows.
 RETRY = ("--with", "retry:times=3,minutes_between_retries=0")
 MOST_OF_ONE_TASK = 2
@@ -118,7 +118,7 @@ def flows(folder, count: int) -> list[flowgen.Flow]:
     """The first flows from the seed on that live long enough to be killed."""
     found = []
     for seed in itertools.count(SEED):
-        flow = flowgen.generate(seed, folder, *OPTIONS)
+        flow = flowgen.generate(seed, folder, without=WITHOUT)
         found += [flow] if flow.plan["tasks"] >= FEWEST_TASKS else []
         if len(found) == count:
             return found

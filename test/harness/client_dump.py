@@ -24,6 +24,8 @@ def shown(value):
         return {"exception": exception(value)}  # its traceback names files
     if isinstance(value, (list, tuple)):
         return {type(value).__name__: [shown(part) for part in value]}
+    if type(value).__repr__ is object.__repr__:
+        return {type(value).__name__: shown(vars(value))}  # the text would be its address
     return {type(value).__name__: repr(value)}
 
 

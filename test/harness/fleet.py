@@ -26,8 +26,8 @@ class Outcome:
 
 
 class Fleet:
-    def __init__(self, stack: Stack, oracle: oracle.Oracle, folder: pathlib.Path, *, at_once: int, options: tuple[str, ...] = ()):
-        self.stack, self.oracle, self.folder, self.options = stack, oracle, folder, options
+    def __init__(self, stack: Stack, oracle: oracle.Oracle, folder: pathlib.Path, *, at_once: int):
+        self.stack, self.oracle, self.folder = stack, oracle, folder
         share_bytecode(stack)
         self.reader = client.Reader(client.client_environment(stack), stack.folder)
         self.pool = concurrent.futures.ThreadPoolExecutor(at_once)
@@ -36,7 +36,7 @@ class Fleet:
         return self.pool.submit(self._play, seed)
 
     def _play(self, seed: int) -> Outcome:
-        flow = flowgen.generate(seed, self.folder, *self.options)
+        flow = flowgen.generate(seed, self.folder)
         plain = self.oracle.result(flow)
         run = started(self.stack, flow)
         run.wait(timeout=300)

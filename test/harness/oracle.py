@@ -34,10 +34,14 @@ class Oracle:
         """The kept result, or that of a run now."""
         for folder in self.kept:
             file = folder / f"{flow.seed}.json"
-            if file.exists() and (found := json.loads(file.read_text()))["flow"] == flow.digest:
-                return found["run"]
+            if file.exists():
+                found = json.loads(file.read_text())
+                if found["flow"] == flow.digest:
+                    return found["run"]
+                print(f"{file} is of another flow than seed {flow.seed} makes today (make oracle)")
         result = self.run(flow)
-        keep(result, flow, self.kept[-1]) if self.kept else None
+        if self.kept:
+            keep(result, flow, self.kept[-1])
         return result
 
     def run(self, flow: Flow) -> dict[str, Any]:
@@ -94,7 +98,7 @@ def _text(value: Any) -> str:
             return f"exception {json.dumps(inner)}"
         case "int" | "str" | "bool" | "float" | "NoneType":
             return inner
-    return f"{kind} {inner}"
+    return f"{kind} {inner if isinstance(inner, str) else _text(inner)}"
 
 
 def differences(ours: dict[str, Any], plain: dict[str, Any], *, ignoring: tuple[str, ...] = ()) -> list[str]:

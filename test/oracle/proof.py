@@ -36,7 +36,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1000, help="the first")
     parser.add_argument("--at-once", type=int, default=3, help="flows that run at the same time")
     parser.add_argument("--scratch", type=pathlib.Path, default=None, help="a folder for the stack, best one in memory")
-    parser.add_argument("--options", default="", help="the generator's, such as '-with gang'")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="millrace-proof-", dir=args.scratch) as folder:
         begun = time.monotonic()
@@ -48,7 +47,7 @@ def main() -> int:
 
 def play(args: argparse.Namespace, folder: pathlib.Path) -> tuple[list[fleet.Outcome], dict[int, str]]:
     stack = Stack(folder, slots=40).start()
-    played = fleet.Fleet(stack, Oracle(folder / "plain", ORACLE_RESULTS, ORACLE_KEPT), folder, at_once=args.at_once, options=tuple(args.options.split()))
+    played = fleet.Fleet(stack, Oracle(folder / "plain", ORACLE_RESULTS, ORACLE_KEPT), folder, at_once=args.at_once)
     outcomes, failures = [], {}
     futures = {played.start(seed): seed for seed in range(args.seed, args.seed + args.runs)}
     for future in concurrent.futures.as_completed(futures):

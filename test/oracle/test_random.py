@@ -1,7 +1,6 @@
 """Random flows on the stack are what Metaflow's own runtime makes of them.
 
 A seed is a flow: MILLRACE_ORACLE_SEED=N MILLRACE_ORACLE_RUNS=1 plays one again.
-MILLRACE_ORACLE_OPTIONS are the generator's, such as "-with gang".
 """
 
 import os
@@ -9,12 +8,11 @@ import os
 import pytest
 from harness.fleet import Fleet
 from harness.oracle import Oracle
-from harness.paths import ORACLE_KEPT, ORACLE_RESULTS
+from harness.paths import ORACLE_KEPT, ORACLE_RESULTS, ORACLE_SEEDS
 from harness.stack import Stack
 
-SEED = int(os.environ.get("MILLRACE_ORACLE_SEED", "1"))
-RUNS = int(os.environ.get("MILLRACE_ORACLE_RUNS", "12"))
-OPTIONS = tuple(os.environ.get("MILLRACE_ORACLE_OPTIONS", "-without gang").split())
+SEED = int(os.environ.get("MILLRACE_ORACLE_SEED", ORACLE_SEEDS.start))
+RUNS = int(os.environ.get("MILLRACE_ORACLE_RUNS", len(ORACLE_SEEDS)))
 AT_ONCE = 3
 
 
@@ -25,7 +23,7 @@ def outcomes(tmp_path_factory):
     print(f"\nseeds {SEED} to {SEED + RUNS - 1}")
     # A gang's pods wait for each other, so there are more places than a flow has tasks at once.
     stack = Stack(folder, slots=40).start()
-    fleet = Fleet(stack, Oracle(folder / "plain", ORACLE_RESULTS, ORACLE_KEPT), folder, at_once=AT_ONCE, options=OPTIONS)
+    fleet = Fleet(stack, Oracle(folder / "plain", ORACLE_RESULTS, ORACLE_KEPT), folder, at_once=AT_ONCE)
     yield {seed: fleet.start(seed) for seed in range(SEED, SEED + RUNS)}
     fleet.close()
     stack.stop()
