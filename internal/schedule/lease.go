@@ -132,7 +132,6 @@ func (r *Run) grantOf(t ref) Grant {
 	}
 	if t.g.gang != nil {
 		g.Gang = t.g.gang.placeIn(t.i)
-		g.IndexPath = append(g.IndexPath, t.i)
 		rank := t.i
 		g.SplitIndex = &rank
 	} else if lost := k.adoptable(); lost != nil && k.lease.started < 0 {

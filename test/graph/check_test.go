@@ -24,6 +24,9 @@ func (c *cluster) checkGrant(p *pod, g schedule.Grant) {
 		c.fail("%s is given %v, which is not to be", p.incarnation, g.Task)
 		return
 	}
+	if g.Gang != nil {
+		c.newRound(g)
+	}
 	if id, done := c.got[place(g.Task)]; done {
 		c.fail("%v is given, and %s succeeded at its place", g.Task, id)
 	}
@@ -43,6 +46,27 @@ func (c *cluster) checkGrant(p *pod, g schedule.Grant) {
 	}
 	c.checkInputs(g, task)
 	c.checkGang(g, task)
+}
+
+// newRound notices that a gang runs again, all of it: its members are leased
+// together, so their tokens follow each other.
+func (c *cluster) newRound(g schedule.Grant) {
+	first := place(schedule.TaskID{Step: g.Task.Step, Task: g.Gang.Members[0]})
+	token := g.Token - uint64(g.Gang.Rank)
+	if c.rounds[first] == token {
+		return
+	}
+	c.rounds[first] = token
+	done := 0
+	for _, id := range g.Gang.Members {
+		if at := place(schedule.TaskID{Step: g.Task.Step, Task: id}); c.got[at] != "" {
+			delete(c.got, at)
+			done++
+		}
+	}
+	if done == g.Gang.Size {
+		c.fail("%v is given, and all of its gang had succeeded", g.Task)
+	}
 }
 
 func number(n *int64) string {

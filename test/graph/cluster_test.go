@@ -49,6 +49,9 @@ type cluster struct {
 	// which they succeeded.
 	want map[string]*flowgen.Task
 	got  map[string]string
+	// rounds is the first token of each gang's newest round, by its first
+	// member.
+	rounds map[string]uint64
 	// store is what attempts have committed; raised counts the user failures
 	// of a place; doomed is the place that fails for good until it was seen to.
 	store  map[attemptKey]bool
@@ -92,7 +95,7 @@ type held struct {
 func newCluster(seed uint64, f *flowgen.Flow, tasks []*flowgen.Task, sky weather) (*cluster, error) {
 	c := &cluster{
 		f: f, def: f.Definition(), rng: rand.New(rand.NewPCG(seed, 1)), sky: sky,
-		want: map[string]*flowgen.Task{}, got: map[string]string{}, store: map[attemptKey]bool{}, raised: map[string]int{},
+		want: map[string]*flowgen.Task{}, got: map[string]string{}, rounds: map[string]uint64{}, store: map[attemptKey]bool{}, raised: map[string]int{},
 	}
 	for _, t := range tasks {
 		c.want[t.Step+"/"+t.ID] = t

@@ -28,7 +28,7 @@ func options() flowgen.Options {
 }
 
 // lacking is what the driver cannot do yet.
-var lacking = []string{"gang"}
+var lacking = []string{}
 
 // continues: a task whose attempt numbers are used up goes on under another id.
 const continues = false

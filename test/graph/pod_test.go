@@ -145,8 +145,16 @@ func (c *cluster) begin(p *pod) {
 		c.must(schedule.Released{Incarnation: p.incarnation, Task: g.Task, Token: g.Token, ChildGone: true, Reason: "no space left"})
 		c.drop(p)
 	default:
-		answer := c.must(schedule.AttemptStarted{Incarnation: p.incarnation, Task: g.Task, Token: g.Token})
-		if a, ok := answer.(schedule.StartAnswer); ok {
+		answer, err := c.driver.do(schedule.AttemptStarted{Incarnation: p.incarnation, Task: g.Task, Token: g.Token})
+		a, ok := answer.(schedule.StartAnswer)
+		switch {
+		case errors.Is(err, schedule.ErrStale) && (g.Gang != nil || c.runFailed):
+			// Its gang's round is over, or the run: it gives back what it has.
+			c.must(schedule.Released{Incarnation: p.incarnation, Task: g.Task, Token: g.Token, ChildGone: true, Reason: "lease lost"})
+			c.drop(p)
+		case err != nil:
+			c.fail("%s starts %v and is refused: %w", p.incarnation, g.Task, err)
+		case ok:
 			p.lease.attempt = a.Attempt
 			c.child(p, a)
 		}

@@ -38,7 +38,7 @@ func (s *Sim) checkInputs(g schedule.Grant) {
 	if want := s.inputsOf(def, g.Task); len(inputs) != want {
 		s.fail("task %v has %d inputs (%v), Metaflow wants %d", g.Task, len(inputs), inputs, want)
 	}
-	if g.SplitIndex != nil && (len(g.IndexPath) == 0 || g.IndexPath[len(g.IndexPath)-1] != *g.SplitIndex) {
+	if g.SplitIndex != nil && g.Gang == nil && (len(g.IndexPath) == 0 || g.IndexPath[len(g.IndexPath)-1] != *g.SplitIndex) {
 		s.fail("task %v has split index %d at %v", g.Task, *g.SplitIndex, g.IndexPath)
 	}
 }
