@@ -19,6 +19,10 @@ type taskReport struct {
 	Task     string          `json:"task"`
 	State    string          `json:"state"`
 	Attempts []attemptReport `json:"attempts"`
+	// Cloned: the task was taken over from the run that this one resumes.
+	Cloned bool `json:"cloned"`
+	// ContinuedAs is the id under which the task went on.
+	ContinuedAs string `json:"continued_as,omitempty"`
 }
 
 type attemptReport struct {
@@ -77,7 +81,10 @@ func listTasks(ctx context.Context, control *driverOptions, run string) ([]taskR
 }
 
 func reportTask(t *driverclient.TaskView) taskReport {
-	out := taskReport{Step: t.GetTask().GetStep(), Task: t.GetTask().GetTaskId(), State: t.GetState(), Attempts: []attemptReport{}}
+	out := taskReport{
+		Step: t.GetTask().GetStep(), Task: t.GetTask().GetTaskId(), State: t.GetState(), Attempts: []attemptReport{},
+		Cloned: t.GetCloned(), ContinuedAs: t.GetContinuedAs(),
+	}
 	for _, a := range t.GetAttempts() {
 		r := attemptReport{Attempt: a.GetAttempt(), Outcome: a.GetOutcome(), Adopted: a.GetAdopted(), Worker: a.GetWorker()}
 		if f := a.GetFailure(); f != nil {
@@ -100,7 +107,7 @@ func writeTasks(w io.Writer, tasks []taskReport) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "task\tstate\tattempt\toutcome\tworker\ttook\t")
 	for _, t := range tasks {
-		name, state := t.Step+"/"+t.Task, t.State
+		name, state := t.Step+"/"+t.Task, t.state()
 		if len(t.Attempts) == 0 {
 			fmt.Fprintf(table, "%s\t%s\t\t\t\t\t\n", name, state)
 		}
@@ -110,6 +117,16 @@ func writeTasks(w io.Writer, tasks []taskReport) error {
 		}
 	}
 	return table.Flush()
+}
+
+func (t taskReport) state() string {
+	switch {
+	case t.Cloned:
+		return t.State + ", cloned"
+	case t.ContinuedAs != "":
+		return t.State + ", goes on as " + t.ContinuedAs
+	}
+	return t.State
 }
 
 func (a attemptReport) outcome() string {

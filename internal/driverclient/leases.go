@@ -120,7 +120,7 @@ func task(slot int, t *millracev1.Task) *Task {
 	out := &Task{
 		Slot: slot, Token: t.GetToken(), Ref: TaskRef{Step: t.GetTask().GetStep(), TaskID: t.GetTask().GetTaskId()},
 		Parameters: t.GetKind() == millracev1.TaskKind_TASK_KIND_PARAMETERS, ParametersJSON: t.GetParameters(),
-		SplitIndex: t.SplitIndex, IndexPath: t.GetIndexPath(), CloneFrom: t.GetCloneFrom(),
+		SplitIndex: t.SplitIndex, IndexPath: t.GetIndexPath(), CloneFrom: t.GetCloneFrom(), OriginRun: t.GetOriginRun(),
 	}
 	if t.AdoptAttempt != nil {
 		out.AdoptAttempt = new(int(t.GetAdoptAttempt()))

@@ -28,11 +28,11 @@ func TestTask(t *testing.T) {
 		"parameters of a resumed run": {
 			&millracev1.Task{
 				Token: 1, Task: &millracev1.TaskRef{Step: "_parameters", TaskId: "params"}, Kind: millracev1.TaskKind_TASK_KIND_PARAMETERS,
-				Parameters: "{}", CloneFrom: "kfp-0", AdoptAttempt: new(int32(0)),
+				Parameters: "{}", CloneFrom: "kfp-0", OriginRun: "kfp-0", AdoptAttempt: new(int32(0)),
 			},
 			&Task{
 				Slot: 1, Token: 1, Ref: TaskRef{Step: "_parameters", TaskID: "params"}, Parameters: true, ParametersJSON: "{}",
-				CloneFrom: "kfp-0", AdoptAttempt: new(0),
+				CloneFrom: "kfp-0", OriginRun: "kfp-0", AdoptAttempt: new(0),
 			},
 		},
 	} {

@@ -27,6 +27,8 @@ type Task struct {
 	// CloneFrom is the run whose task of the same step and id may be taken over
 	// instead of running this one; empty for none.
 	CloneFrom string
+	// OriginRun is the run that this one goes on from; empty for none.
+	OriginRun string
 }
 
 // Gang is a task's place among those that run together.

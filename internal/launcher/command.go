@@ -93,6 +93,9 @@ func (i invocation) stepCommand(args []string) []string {
 	args = append(args, "step", i.task.Ref.Step, "--run-id="+i.run, "--task-id="+i.task.Ref.TaskID,
 		"--input-paths-filename="+i.inputs,
 		"--retry-count="+strconv.Itoa(i.attempt), "--max-user-code-retries="+strconv.Itoa(i.retries))
+	if i.task.OriginRun != "" {
+		args = append(args, "--clone-run-id="+i.task.OriginRun)
+	}
 	if g := i.task.Gang; g != nil {
 		args = append(args, gangOptions(g)...)
 	}

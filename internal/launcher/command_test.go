@@ -42,8 +42,9 @@ func TestArgv(t *testing.T) {
 		edit func(*invocation)
 		want []string
 	}{
-		"step":  {nil, strings.Fields(step)},
-		"split": {func(i *invocation) { i.task.SplitIndex = new(int64(0)) }, strings.Fields(step + " --split-index=0")},
+		"step":    {nil, strings.Fields(step)},
+		"split":   {func(i *invocation) { i.task.SplitIndex = new(int64(0)) }, strings.Fields(step + " --split-index=0")},
+		"resumed": {func(i *invocation) { i.task.OriginRun = "kfp-0" }, strings.Fields(step + " --clone-run-id=kfp-0")},
 		"control task of a gang": {func(i *invocation) {
 			i.task.SplitIndex = new(int64(0))
 			i.task.Gang = &driverclient.Gang{Size: 2, MainAddress: "10.0.0.7:4000", Members: []string{"task-1-n0", "task-1-n1"}}

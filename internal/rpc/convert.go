@@ -81,6 +81,13 @@ func transitionProto(t *schedule.Transition) *millracev1.Transition {
 	return &millracev1.Transition{Next: t.Next, NumSplits: t.NumSplits, GangSize: t.GangSize}
 }
 
+func resumeProto(r *schedule.Resume) *millracev1.Resume {
+	if r == nil {
+		return nil
+	}
+	return &millracev1.Resume{OriginRun: r.OriginRun, Step: r.Step}
+}
+
 // resumeOf is nil when the run does not go on from another.
 func resumeOf(r *millracev1.Resume) *schedule.Resume {
 	if r == nil {
@@ -96,7 +103,7 @@ func taskRef(id schedule.TaskID) *millracev1.TaskRef {
 func taskProto(g schedule.Grant) *millracev1.Task {
 	out := &millracev1.Task{
 		Token: g.Token, Task: taskRef(g.Task), Kind: millracev1.TaskKind_TASK_KIND_STEP, Inputs: inputsProto(g.Inputs),
-		SplitIndex: g.SplitIndex, IndexPath: g.IndexPath, CloneFrom: g.CloneFrom,
+		SplitIndex: g.SplitIndex, IndexPath: g.IndexPath, CloneFrom: g.CloneFrom, OriginRun: g.OriginRun,
 	}
 	if g.Parameters {
 		out.Kind, out.Parameters = millracev1.TaskKind_TASK_KIND_PARAMETERS, g.ParametersJSON

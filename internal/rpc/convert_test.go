@@ -38,8 +38,8 @@ func TestTaskProto(t *testing.T) {
 			}),
 		},
 		"of a resumed run": {
-			schedule.Grant{Token: 3, Task: id, Inputs: inputs, CloneFrom: "kfp-0"},
-			proto(func(p *millracev1.Task) { p.CloneFrom = "kfp-0" }),
+			schedule.Grant{Token: 3, Task: id, Inputs: inputs, CloneFrom: "kfp-0", OriginRun: "kfp-0"},
+			proto(func(p *millracev1.Task) { p.CloneFrom, p.OriginRun = "kfp-0", "kfp-0" }),
 		},
 		"to be adopted": {
 			schedule.Grant{Token: 3, Task: id, Inputs: inputs, AdoptAttempt: new(0)},

@@ -12,6 +12,7 @@ func runView(s schedule.Snapshot) *millracev1.GetRunResponse {
 	out := &millracev1.GetRunResponse{Run: &millracev1.RunSummary{
 		RunId: s.Run.RunID, Flow: s.Run.Flow, State: stateOf(s.Run.State), Reason: cmp.Or(s.Run.Reason, s.Run.Missing),
 		OpenedAt: moment(s.Run.OpenedAt), EndedAt: moment(s.Run.EndedAt),
+		Resumed: resumeProto(s.Run.Resumed),
 	}}
 	for _, p := range s.Pools {
 		out.Pools = append(out.Pools, &millracev1.PoolSummary{
@@ -31,7 +32,7 @@ func runSummary(i runstore.RunInfo) *millracev1.RunSummary {
 }
 
 func taskView(t schedule.TaskView) *millracev1.TaskView {
-	out := &millracev1.TaskView{Task: taskRef(t.Task), State: t.State}
+	out := &millracev1.TaskView{Task: taskRef(t.Task), State: t.State, Cloned: t.Cloned, ContinuedAs: t.ContinuedAs}
 	for _, a := range t.Attempts {
 		out.Attempts = append(out.Attempts, &millracev1.AttemptView{
 			Attempt: int32(a.Attempt), Outcome: a.Outcome, Failure: failureProto(a.Failure), Adopted: a.Adopted, Worker: a.Worker,

@@ -48,6 +48,8 @@ type Grant struct {
 	// CloneFrom is the run whose task of this id may be taken over; empty for
 	// none.
 	CloneFrom string
+	// OriginRun is the run that this one resumes; empty for none.
+	OriginRun string
 }
 
 // Gang is a task's place among those that run together.

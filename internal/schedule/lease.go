@@ -119,6 +119,9 @@ func (r *Run) applyLeaseGranted(rec LeaseGranted) error {
 func (r *Run) grantOf(t ref) Grant {
 	k := t.live()
 	g := Grant{Token: k.lease.token, Task: t.taskID(), Inputs: r.inputs(t), IndexPath: indexPath(t.place()), CloneFrom: r.cloneFrom(t)}
+	if r.resume != nil {
+		g.OriginRun = r.resume.OriginRun
+	}
 	if t.node().parameters {
 		g.Parameters = true
 		g.ParametersJSON = "{}"

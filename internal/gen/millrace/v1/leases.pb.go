@@ -686,7 +686,10 @@ type Task struct {
 	Gang *Gang `protobuf:"bytes,9,opt,name=gang,proto3,oneof" json:"gang,omitempty"`
 	// clone_from is the run whose task of the same step and id may be taken over
 	// instead of running this one, when it succeeded; empty for none.
-	CloneFrom     string `protobuf:"bytes,10,opt,name=clone_from,json=cloneFrom,proto3" json:"clone_from,omitempty"`
+	CloneFrom string `protobuf:"bytes,10,opt,name=clone_from,json=cloneFrom,proto3" json:"clone_from,omitempty"`
+	// origin_run is the run that this one goes on from, also when this task runs
+	// again; empty for none.
+	OriginRun     string `protobuf:"bytes,11,opt,name=origin_run,json=originRun,proto3" json:"origin_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -787,6 +790,13 @@ func (x *Task) GetGang() *Gang {
 func (x *Task) GetCloneFrom() string {
 	if x != nil {
 		return x.CloneFrom
+	}
+	return ""
+}
+
+func (x *Task) GetOriginRun() string {
+	if x != nil {
+		return x.OriginRun
 	}
 	return ""
 }
@@ -1918,7 +1928,7 @@ const file_millrace_v1_leases_proto_rawDesc = "" +
 	"\x05state\x18\x01 \x01(\x0e2\x15.millrace.v1.RunStateR\x05state\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1f\n" +
 	"\vexit_failed\x18\x03 \x01(\bR\n" +
-	"exitFailed\"\xa7\x03\n" +
+	"exitFailed\"\xc6\x03\n" +
 	"\x04Task\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x04R\x05token\x12(\n" +
 	"\x04task\x18\x02 \x01(\v2\x14.millrace.v1.TaskRefR\x04task\x12)\n" +
@@ -1935,7 +1945,9 @@ const file_millrace_v1_leases_proto_rawDesc = "" +
 	"\x04gang\x18\t \x01(\v2\x11.millrace.v1.GangH\x02R\x04gang\x88\x01\x01\x12\x1d\n" +
 	"\n" +
 	"clone_from\x18\n" +
-	" \x01(\tR\tcloneFromB\x0e\n" +
+	" \x01(\tR\tcloneFrom\x12\x1d\n" +
+	"\n" +
+	"origin_run\x18\v \x01(\tR\toriginRunB\x0e\n" +
 	"\f_split_indexB\x10\n" +
 	"\x0e_adopt_attemptB\a\n" +
 	"\x05_gang\"k\n" +

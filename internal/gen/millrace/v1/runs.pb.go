@@ -711,13 +711,15 @@ func (x *ListRunsResponse) GetRuns() []*RunSummary {
 }
 
 type RunSummary struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RunId         string                 `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	Flow          string                 `protobuf:"bytes,2,opt,name=flow,proto3" json:"flow,omitempty"`
-	State         RunState               `protobuf:"varint,3,opt,name=state,proto3,enum=millrace.v1.RunState" json:"state,omitempty"`
-	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	OpenedAt      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
-	EndedAt       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	RunId    string                 `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	Flow     string                 `protobuf:"bytes,2,opt,name=flow,proto3" json:"flow,omitempty"`
+	State    RunState               `protobuf:"varint,3,opt,name=state,proto3,enum=millrace.v1.RunState" json:"state,omitempty"`
+	Reason   string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	OpenedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=opened_at,json=openedAt,proto3" json:"opened_at,omitempty"`
+	EndedAt  *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
+	// resumed is what the run goes on from, if it does; set by GetRun.
+	Resumed       *Resume `protobuf:"bytes,7,opt,name=resumed,proto3" json:"resumed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -790,6 +792,13 @@ func (x *RunSummary) GetOpenedAt() *timestamppb.Timestamp {
 func (x *RunSummary) GetEndedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.EndedAt
+	}
+	return nil
+}
+
+func (x *RunSummary) GetResumed() *Resume {
+	if x != nil {
+		return x.Resumed
 	}
 	return nil
 }
@@ -1012,8 +1021,13 @@ type TaskView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Task  *TaskRef               `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	// state: waiting, leased, running, succeeded, failed, cancelled.
-	State         string         `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	Attempts      []*AttemptView `protobuf:"bytes,3,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	State    string         `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	Attempts []*AttemptView `protobuf:"bytes,3,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	// cloned: the task was taken over from the run that this one goes on from.
+	Cloned bool `protobuf:"varint,4,opt,name=cloned,proto3" json:"cloned,omitempty"`
+	// continued_as is the id under which the task went on when its attempts were
+	// used up; empty when it did not.
+	ContinuedAs   string `protobuf:"bytes,5,opt,name=continued_as,json=continuedAs,proto3" json:"continued_as,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1067,6 +1081,20 @@ func (x *TaskView) GetAttempts() []*AttemptView {
 		return x.Attempts
 	}
 	return nil
+}
+
+func (x *TaskView) GetCloned() bool {
+	if x != nil {
+		return x.Cloned
+	}
+	return false
+}
+
+func (x *TaskView) GetContinuedAs() string {
+	if x != nil {
+		return x.ContinuedAs
+	}
+	return ""
 }
 
 type AttemptView struct {
@@ -1213,7 +1241,7 @@ const file_millrace_v1_runs_proto_rawDesc = "" +
 	"\x0fListRunsRequest\x12\x12\n" +
 	"\x04flow\x18\x01 \x01(\tR\x04flow\"?\n" +
 	"\x10ListRunsResponse\x12+\n" +
-	"\x04runs\x18\x01 \x03(\v2\x17.millrace.v1.RunSummaryR\x04runs\"\xec\x01\n" +
+	"\x04runs\x18\x01 \x03(\v2\x17.millrace.v1.RunSummaryR\x04runs\"\x9b\x02\n" +
 	"\n" +
 	"RunSummary\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x12\n" +
@@ -1221,7 +1249,8 @@ const file_millrace_v1_runs_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\x0e2\x15.millrace.v1.RunStateR\x05state\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x127\n" +
 	"\topened_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bopenedAt\x125\n" +
-	"\bended_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\"\xe4\x02\n" +
+	"\bended_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12-\n" +
+	"\aresumed\x18\a \x01(\v2\x13.millrace.v1.ResumeR\aresumed\"\xe4\x02\n" +
 	"\vPoolSummary\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x14\n" +
 	"\x05steps\x18\x02 \x03(\tR\x05steps\x12\x14\n" +
@@ -1238,11 +1267,13 @@ const file_millrace_v1_runs_proto_rawDesc = "" +
 	"\x10ListTasksRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\">\n" +
 	"\x11ListTasksResponse\x12)\n" +
-	"\x04task\x18\x01 \x01(\v2\x15.millrace.v1.TaskViewR\x04task\"\x80\x01\n" +
+	"\x04task\x18\x01 \x01(\v2\x15.millrace.v1.TaskViewR\x04task\"\xbb\x01\n" +
 	"\bTaskView\x12(\n" +
 	"\x04task\x18\x01 \x01(\v2\x14.millrace.v1.TaskRefR\x04task\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x124\n" +
-	"\battempts\x18\x03 \x03(\v2\x18.millrace.v1.AttemptViewR\battempts\"\x95\x02\n" +
+	"\battempts\x18\x03 \x03(\v2\x18.millrace.v1.AttemptViewR\battempts\x12\x16\n" +
+	"\x06cloned\x18\x04 \x01(\bR\x06cloned\x12!\n" +
+	"\fcontinued_as\x18\x05 \x01(\tR\vcontinuedAs\"\x95\x02\n" +
 	"\vAttemptView\x12\x18\n" +
 	"\aattempt\x18\x01 \x01(\x05R\aattempt\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12.\n" +
@@ -1315,32 +1346,33 @@ var file_millrace_v1_runs_proto_depIdxs = []int32{
 	20, // 9: millrace.v1.RunSummary.state:type_name -> millrace.v1.RunState
 	21, // 10: millrace.v1.RunSummary.opened_at:type_name -> google.protobuf.Timestamp
 	21, // 11: millrace.v1.RunSummary.ended_at:type_name -> google.protobuf.Timestamp
-	21, // 12: millrace.v1.PoolSummary.waiting_since:type_name -> google.protobuf.Timestamp
-	17, // 13: millrace.v1.ListTasksResponse.task:type_name -> millrace.v1.TaskView
-	22, // 14: millrace.v1.TaskView.task:type_name -> millrace.v1.TaskRef
-	18, // 15: millrace.v1.TaskView.attempts:type_name -> millrace.v1.AttemptView
-	23, // 16: millrace.v1.AttemptView.failure:type_name -> millrace.v1.Failure
-	21, // 17: millrace.v1.AttemptView.started_at:type_name -> google.protobuf.Timestamp
-	21, // 18: millrace.v1.AttemptView.ended_at:type_name -> google.protobuf.Timestamp
-	0,  // 19: millrace.v1.RunService.OpenRun:input_type -> millrace.v1.OpenRunRequest
-	3,  // 20: millrace.v1.RunService.VerifyRun:input_type -> millrace.v1.VerifyRunRequest
-	5,  // 21: millrace.v1.RunService.FinishRun:input_type -> millrace.v1.FinishRunRequest
-	7,  // 22: millrace.v1.RunService.CancelRun:input_type -> millrace.v1.CancelRunRequest
-	9,  // 23: millrace.v1.RunService.GetRun:input_type -> millrace.v1.GetRunRequest
-	11, // 24: millrace.v1.RunService.ListRuns:input_type -> millrace.v1.ListRunsRequest
-	15, // 25: millrace.v1.RunService.ListTasks:input_type -> millrace.v1.ListTasksRequest
-	2,  // 26: millrace.v1.RunService.OpenRun:output_type -> millrace.v1.OpenRunResponse
-	4,  // 27: millrace.v1.RunService.VerifyRun:output_type -> millrace.v1.VerifyRunResponse
-	6,  // 28: millrace.v1.RunService.FinishRun:output_type -> millrace.v1.FinishRunResponse
-	8,  // 29: millrace.v1.RunService.CancelRun:output_type -> millrace.v1.CancelRunResponse
-	10, // 30: millrace.v1.RunService.GetRun:output_type -> millrace.v1.GetRunResponse
-	12, // 31: millrace.v1.RunService.ListRuns:output_type -> millrace.v1.ListRunsResponse
-	16, // 32: millrace.v1.RunService.ListTasks:output_type -> millrace.v1.ListTasksResponse
-	26, // [26:33] is the sub-list for method output_type
-	19, // [19:26] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	1,  // 12: millrace.v1.RunSummary.resumed:type_name -> millrace.v1.Resume
+	21, // 13: millrace.v1.PoolSummary.waiting_since:type_name -> google.protobuf.Timestamp
+	17, // 14: millrace.v1.ListTasksResponse.task:type_name -> millrace.v1.TaskView
+	22, // 15: millrace.v1.TaskView.task:type_name -> millrace.v1.TaskRef
+	18, // 16: millrace.v1.TaskView.attempts:type_name -> millrace.v1.AttemptView
+	23, // 17: millrace.v1.AttemptView.failure:type_name -> millrace.v1.Failure
+	21, // 18: millrace.v1.AttemptView.started_at:type_name -> google.protobuf.Timestamp
+	21, // 19: millrace.v1.AttemptView.ended_at:type_name -> google.protobuf.Timestamp
+	0,  // 20: millrace.v1.RunService.OpenRun:input_type -> millrace.v1.OpenRunRequest
+	3,  // 21: millrace.v1.RunService.VerifyRun:input_type -> millrace.v1.VerifyRunRequest
+	5,  // 22: millrace.v1.RunService.FinishRun:input_type -> millrace.v1.FinishRunRequest
+	7,  // 23: millrace.v1.RunService.CancelRun:input_type -> millrace.v1.CancelRunRequest
+	9,  // 24: millrace.v1.RunService.GetRun:input_type -> millrace.v1.GetRunRequest
+	11, // 25: millrace.v1.RunService.ListRuns:input_type -> millrace.v1.ListRunsRequest
+	15, // 26: millrace.v1.RunService.ListTasks:input_type -> millrace.v1.ListTasksRequest
+	2,  // 27: millrace.v1.RunService.OpenRun:output_type -> millrace.v1.OpenRunResponse
+	4,  // 28: millrace.v1.RunService.VerifyRun:output_type -> millrace.v1.VerifyRunResponse
+	6,  // 29: millrace.v1.RunService.FinishRun:output_type -> millrace.v1.FinishRunResponse
+	8,  // 30: millrace.v1.RunService.CancelRun:output_type -> millrace.v1.CancelRunResponse
+	10, // 31: millrace.v1.RunService.GetRun:output_type -> millrace.v1.GetRunResponse
+	12, // 32: millrace.v1.RunService.ListRuns:output_type -> millrace.v1.ListRunsResponse
+	16, // 33: millrace.v1.RunService.ListTasks:output_type -> millrace.v1.ListTasksResponse
+	27, // [27:34] is the sub-list for method output_type
+	20, // [20:27] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_millrace_v1_runs_proto_init() }
