@@ -54,6 +54,9 @@ func (a *attempt) prefix() string {
 	if place := indexPath(a.task); place != "" {
 		name += "/" + place
 	}
+	if g := a.task.Gang; g != nil {
+		name += fmt.Sprintf("/n%d", g.Rank)
+	}
 	return fmt.Sprintf("[%s #%d] ", name, a.number)
 }
 
