@@ -90,7 +90,7 @@ func (r *Run) applyLeaseGranted(rec LeaseGranted) error {
 	}
 	_, busy := inc.slots[rec.Slot]
 	switch {
-	case t.state() != waiting || t.taskID() != rec.Task:
+	case t.state() != waiting || t.continuations() > 0 && t.taskID() != rec.Task:
 		return fmt.Errorf("task %s/%s is leased while %s", rec.Task.Step, rec.Task.Task, t.state())
 	case rec.Token <= r.token:
 		return fmt.Errorf("token %d after %d", rec.Token, r.token)
@@ -151,7 +151,7 @@ func (r *Run) holds(id TaskID, token uint64, incarnation string) (ref, *lease, e
 		return ref{}, nil, err
 	}
 	k := t.live()
-	if k == nil || k.lease == nil || k.lease.token != token || k.lease.inc.id != incarnation || t.taskID() != id {
+	if k == nil || k.lease == nil || k.lease.token != token || k.lease.inc.id != incarnation || len(k.continued) > 0 && t.taskID() != id {
 		return ref{}, nil, fmt.Errorf("%w: token %d is not that of %s/%s's lease", ErrStale, token, id.Step, id.Task)
 	}
 	return t, k.lease, nil

@@ -1,6 +1,9 @@
 package schedule
 
-import "container/heap"
+import (
+	"container/heap"
+	"slices"
+)
 
 // span is a range of fresh tasks.
 type span struct {
@@ -15,6 +18,9 @@ type span struct {
 type readyQueue struct {
 	retried []ref
 	fresh   []span
+	// sweepAt is the length of fresh at which entries that are of no use any
+	// more are thrown out: iterations of loops are mostly leased by affinity.
+	sweepAt int
 }
 
 // put adds a task that becomes runnable. Neighbours merge, so the splits of a
@@ -23,6 +29,10 @@ func (q *readyQueue) put(t ref) {
 	if n := len(q.fresh); n > 0 && q.fresh[n-1].g == t.g && q.fresh[n-1].hi == t.i {
 		q.fresh[n-1].hi++
 		return
+	}
+	if len(q.fresh) >= max(q.sweepAt, 1024) {
+		q.fresh = slices.DeleteFunc(q.fresh, func(s span) bool { return s.hi-s.lo == 1 && (ref{s.g, s.lo}).state() != waiting })
+		q.sweepAt = 2 * len(q.fresh)
 	}
 	q.fresh = append(q.fresh, span{t.g, t.i, t.i + 1})
 }

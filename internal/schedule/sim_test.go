@@ -12,7 +12,7 @@ import (
 
 var (
 	simSeed = flag.Uint64("sim.seed", 0, "run this seed only")
-	simRuns = flag.Int("sim.runs", 25, "seeds per flow")
+	simRuns = flag.Int("sim.runs", 15, "seeds per flow")
 )
 
 // TestSimulatedCluster runs every shape of flow through a cluster in which
