@@ -7,10 +7,13 @@ import sys
 
 import pytest
 from deploying import LINEAR, ROOT
+from metaflow.graph import FlowGraph
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
+# Flows that the oldest Metaflow cannot have.
+TOO_NEW = () if hasattr(FlowGraph, "_identify_start_end") else ("named",)
 FLOWS = [
-    *sorted((ROOT / "examples").glob("*/*.py")),
+    *(path for path in sorted((ROOT / "examples").glob("*/*.py")) if path.stem not in TOO_NEW),
     *(ROOT / "test" / "e2e" / "flows" / name for name in ("parameters.py", "names.py", "hang.py")),
 ]
 
