@@ -39,3 +39,11 @@ def test_flaky(stack, tmp_path):
         assert f"attempt {attempt}: fetching from far away" in log["stdout"]
         assert ("ConnectionError: far away does not answer" in log["stderr"]) == (attempt < 2)
     assert [a["outcome"] for a in run.task("fetch")["attempts"]] == ["failed", "failed", "succeeded"]
+
+
+def test_rescue(files, tmp_path):
+    script = EXAMPLES / "rescue" / "rescue.py"
+    run = files.run(script, create=("--max-workers", "3"))
+    ours = client.read(run)
+    client.same(ours, client.plain_run(script, tmp_path / "plain", files))
+    assert ours["successful"]
