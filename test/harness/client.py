@@ -18,6 +18,11 @@ ORCHESTRATOR_TAGS = ("runtime:", "user:", "production:")
 ORCHESTRATOR_LINES = re.compile(r"Task failed\.|Attempt \d+ failed \(\w+\): .*")
 
 
+# What @catch and @timeout quote of a traceback, and the time that Metaflow puts before some of its own lines.
+QUOTED_FRAME = re.compile(r"\s*(> *)*> {3,}")
+TIMED = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} ")
+
+
 def python(code: str, environment: dict[str, str], *args: str, cwd: pathlib.Path) -> str:
     """Runs a few lines in the client's virtualenv."""
     done = subprocess.run([str(CLIENT_PYTHON), "-c", code, *args], env=environment, cwd=cwd, capture_output=True, text=True, timeout=120)
@@ -149,8 +154,8 @@ def lines(log: str) -> list[str]:
         if inside and line.startswith(" "):
             continue
         inside = line.startswith("Traceback (")
-        if not ORCHESTRATOR_LINES.fullmatch(line):
-            kept.append(line)
+        if not ORCHESTRATOR_LINES.fullmatch(line) and not QUOTED_FRAME.match(line):
+            kept.append(TIMED.sub("", line))
     return kept
 
 
@@ -167,5 +172,8 @@ def _differences(place: str, a: Any, b: Any):
                 yield f"{place}.{key}: only in {'ours' if key in a else 'plain'}: {str(a.get(key, b.get(key)))[:300]}"
             else:
                 yield from _differences(f"{place}.{key}", a[key], b[key])
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for i, (one, other) in enumerate(zip(a, b, strict=True)):
+            yield from _differences(f"{place}[{i}]", one, other)
     elif a != b:
         yield f"{place}: ours {str(a)[:400]} plain {str(b)[:400]}"

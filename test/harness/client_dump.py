@@ -30,7 +30,11 @@ def shown(value):
 
 
 def exception(value):
-    return None if value is None else [getattr(value, "type", type(value).__name__), str(getattr(value, "exception", value))]
+    """Its type and words, without the frames of a traceback that @timeout adds to them."""
+    if value is None:
+        return None
+    words = str(getattr(value, "exception", value)).splitlines()
+    return [getattr(value, "type", type(value).__name__), "\n".join(line for line in words if not line.startswith(">   "))]
 
 
 def artifact(item):
