@@ -9,7 +9,6 @@ import collections
 import concurrent.futures
 import contextlib
 import datetime
-import itertools
 import os
 import random
 import threading
@@ -34,7 +33,6 @@ WITHOUT = "retry,catch"
 RETRY = ("--with", "retry:times=3,minutes_between_retries=0")
 MOST_OF_ONE_TASK = 2
 MOST_OF_ONE_FLOW = 12
-FEWEST_TASKS = 6
 
 
 class Arena:
@@ -81,9 +79,9 @@ class Arena:
 class Story:
     """What was done to one flow."""
 
-    def __init__(self, run: Run, seed: int):
+    def __init__(self, run: Run, number: int):
         self.run = run
-        self.draw = random.Random(f"{SEED} {seed}")
+        self.draw = random.Random(f"{SEED} {number}")
         self.did: collections.Counter[str] = collections.Counter()
         self.killed: collections.Counter[tuple[str, str]] = collections.Counter()
 
@@ -114,29 +112,19 @@ class Story:
         return pods.kill(child.pid)
 
 
-def flows(folder, count: int) -> list[flowgen.Flow]:
-    """The first flows from the seed on that live long enough to be killed."""
-    found = []
-    for seed in itertools.count(SEED):
-        flow = flowgen.generate(seed, folder, without=WITHOUT)
-        found += [flow] if flow.plan["tasks"] >= FEWEST_TASKS else []
-        if len(found) == count:
-            return found
-
-
 def play(arena: Arena, oracle_: oracle.Oracle, reader: client.Reader, flow: flowgen.Flow) -> tuple[collections.Counter[str], int]:
     """Returns what was done to the flow, and how many tasks it has."""
     plain = oracle_.result(flow)
     with arena.calm():
         run = started(arena.stack, flow, top=RETRY)
-    story = Story(run, flow.seed)
+    story = Story(run, flow.number)
     story.tell()
     run.wait(timeout=DEADLINE)
     with arena.calm():
         result = oracle.essence(reader.read(run.pathspec))
         tasks = run.tasks()
     differences = oracle.differences(result, plain, ignoring=("attempt", "logs", "decorators"))
-    assert not differences, f"seed {flow.seed}, run {run.id}, after {dict(story.did)}:\n" + "\n".join(differences[:40])
+    assert not differences, f"{flow}, run {run.id}, after {dict(story.did)}:\n" + "\n".join(differences[:40])
     check(tasks)
     return story.did, len(tasks)
 
@@ -158,8 +146,9 @@ def games(tmp_path_factory):
     plain = oracle.Oracle(folder / "plain", ORACLE_KEPT)
     arena = Arena(folder)
     reader = client.Reader(client.client_environment(arena.stack), folder)
+    flows = [flowgen.generate(number, folder, without=WITHOUT) for number in range(SEED, SEED + RUNS)]
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        yield [pool.submit(play, arena, plain, reader, flow) for flow in flows(folder, RUNS)], arena
+        yield [pool.submit(play, arena, plain, reader, flow) for flow in flows], arena
         pool.shutdown(cancel_futures=True)
     reader.close()
     plain.close()
@@ -176,7 +165,7 @@ def test_all_was_killed(games):
     futures, arena = games
     done = [future.result() for future in futures]
     did = sum((d for d, _ in done), collections.Counter()) + collections.Counter({name: keeper.deaths for name, keeper in arena.services.items()})
-    sentence = (f"{len(done)} flows of {sum(n for _, n in done)} tasks, from seed {SEED} on: all succeeded with the artifacts of a plain run, after "
+    sentence = (f"{len(done)} flows of {sum(n for _, n in done)} tasks, from flow {SEED} on: all succeeded with the artifacts of a plain run, after "
                 f"these kills: {', '.join(f'{what} {n}' for what, n in sorted(did.items()))}.")
     print(f"\n{sentence}")
     if "MILLRACE_CHAOS_RECORD" in os.environ:

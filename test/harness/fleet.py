@@ -22,7 +22,7 @@ class Outcome:
     differences: list[str]
 
     def __str__(self) -> str:
-        return f"seed {self.flow.seed}, run {self.run.id}:\n" + "\n".join(self.differences[:40])
+        return f"{self.flow}, run {self.run.id}:\n" + "\n".join(self.differences[:40])
 
 
 class Fleet:
@@ -32,11 +32,11 @@ class Fleet:
         self.reader = client.Reader(client.client_environment(stack), stack.folder)
         self.pool = concurrent.futures.ThreadPoolExecutor(at_once)
 
-    def start(self, seed: int) -> concurrent.futures.Future[Outcome]:
-        return self.pool.submit(self._play, seed)
+    def start(self, number: int) -> concurrent.futures.Future[Outcome]:
+        return self.pool.submit(self._play, number)
 
-    def _play(self, seed: int) -> Outcome:
-        flow = flowgen.generate(seed, self.folder)
+    def _play(self, number: int) -> Outcome:
+        flow = flowgen.generate(number, self.folder)
         plain = self.oracle.result(flow)
         run = started(self.stack, flow)
         run.wait(timeout=300)
@@ -50,8 +50,8 @@ class Fleet:
 
 
 def started(stack: Stack, flow: flowgen.Flow, *, top: tuple[str, ...] = ()) -> Run:
-    """A run of the flow, deployed under its seed's name."""
-    pipeline = f"seed{flow.seed}"
+    """A run of the flow, deployed under its number."""
+    pipeline = f"flow{flow.number}"
     stack.flow(flow.script, *top, "kubeflow-pipelines", "--name", pipeline, "create")
     report = json.loads(stack.driver("trigger", "--pipeline", pipeline, "--json").stdout)
     return Run(stack, flow_name(flow.script), report["run_id"])

@@ -33,12 +33,12 @@ class Oracle:
     def result(self, flow: Flow) -> dict[str, Any]:
         """The kept result, or that of a run now."""
         for folder in self.kept:
-            file = folder / f"{flow.seed}.json"
+            file = folder / f"{flow.number}.json"
             if file.exists():
                 found = json.loads(file.read_text())
                 if found["flow"] == flow.digest:
                     return found["run"]
-                print(f"{file} is of another flow than seed {flow.seed} makes today (make oracle)")
+                print(f"{file} is of another flow than that number has today (make oracle)")
         result = self.run(flow)
         if self.kept:
             keep(result, flow, self.kept[-1])
@@ -48,7 +48,7 @@ class Oracle:
         file = flow.script.parent / "plain-run-id"
         done = subprocess.run([str(PYTHON), str(flow.script), "--no-pylint", "run", "--run-id-file", str(file)],
                               env=self.environment, cwd=flow.script.parent, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"a plain run of seed {flow.seed} failed:\n{done.stdout[-8000:]}{done.stderr[-4000:]}"
+        assert done.returncode == 0, f"a plain run of {flow} failed:\n{done.stdout[-8000:]}{done.stderr[-4000:]}"
         with self.lock:
             if self.reader is None:
                 environment = {k: v for k, v in self.environment.items() if not k.startswith("MILLRACE_")}
@@ -64,7 +64,7 @@ def keep(result: dict[str, Any], flow: Flow, folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tasks = ",\n".join(f"{json.dumps(place)}: {json.dumps(task, sort_keys=True)}" for place, task in sorted(result["tasks"].items()))
     rest = json.dumps({k: v for k, v in result.items() if k != "tasks"}, sort_keys=True)
-    (folder / f"{flow.seed}.json").write_text(f'{{"flow": "{flow.digest}", "run": {rest[:-1]}, "tasks": {{\n{tasks}}}}}}}\n')
+    (folder / f"{flow.number}.json").write_text(f'{{"flow": "{flow.digest}", "run": {rest[:-1]}, "tasks": {{\n{tasks}}}}}}}\n')
 
 
 def essence(dump: dict[str, Any]) -> dict[str, Any]:

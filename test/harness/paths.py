@@ -13,6 +13,6 @@ EXAMPLES = ROOT / "examples"
 FLOWS = ROOT / "test" / "e2e" / "flows"
 # What plain runs of random flows came to: those of CI, and those made here.
 ORACLE_RESULTS = ROOT / "test" / "oracle" / "results"
-ORACLE_SEEDS = range(120, 132)
+ORACLE_NUMBERS = range(120, 132)
 ORACLE_KEPT = ROOT / ".cache" / "oracle"
 BYTECODE = ROOT / "test" / "oracle" / "bytecode"

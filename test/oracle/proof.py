@@ -1,6 +1,6 @@
 """Plays many random flows and writes what came of it into docs/proof.md.
 
-    proof.py --runs 200 --seed 1000
+    proof.py --runs 200 --first 1000
 """
 
 import argparse
@@ -33,7 +33,7 @@ FAILURES = ROOT / ".cache" / "proof"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1000, help="the first")
+    parser.add_argument("--first", type=int, default=1000, help="the first flow's number")
     parser.add_argument("--at-once", type=int, default=3, help="flows that run at the same time")
     parser.add_argument("--scratch", type=pathlib.Path, default=None, help="a folder for the stack, best one in memory")
     args = parser.parse_args()
@@ -49,20 +49,20 @@ def play(args: argparse.Namespace, folder: pathlib.Path) -> tuple[list[fleet.Out
     stack = Stack(folder, slots=40).start()
     played = fleet.Fleet(stack, Oracle(folder / "plain", ORACLE_RESULTS, ORACLE_KEPT), folder, at_once=args.at_once)
     outcomes, failures = [], {}
-    futures = {played.start(seed): seed for seed in range(args.seed, args.seed + args.runs)}
+    futures = {played.start(number): number for number in range(args.first, args.first + args.runs)}
     for future in concurrent.futures.as_completed(futures):
-        seed = futures[future]
+        number = futures[future]
         try:
             outcome = future.result()
             outcomes.append(outcome)
             if outcome.differences:
-                failures[seed] = str(outcome)
+                failures[number] = str(outcome)
         except Exception as error:
-            failures[seed] = f"seed {seed}: {type(error).__name__}: {error}"
-        if seed in failures:
+            failures[number] = f"flow {number}: {type(error).__name__}: {error}"
+        if number in failures:
             FAILURES.mkdir(parents=True, exist_ok=True)
-            (FAILURES / f"seed{seed}.txt").write_text(failures[seed])
-        print(f"{time.strftime('%H:%M:%S')} {len(outcomes)} of {args.runs} played, seed {seed}:", failures.get(seed, "no difference")[:2000], flush=True)
+            (FAILURES / f"flow{number}.txt").write_text(failures[number])
+        print(f"{time.strftime('%H:%M:%S')} {len(outcomes)} of {args.runs} played, flow {number}:", failures.get(number, "no difference")[:2000], flush=True)
     played.close()
     stack.stop()
     return outcomes, failures

@@ -1,4 +1,4 @@
-"""Makes the kept results of CI's seeds anew: what Metaflow's own run makes of these flows."""
+"""Makes the kept results of CI's numbers anew: what Metaflow's own run makes of these flows."""
 
 import pathlib
 import sys
@@ -8,7 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from harness import flowgen  # noqa: E402
 from harness.oracle import Oracle, keep  # noqa: E402
-from harness.paths import ORACLE_RESULTS, ORACLE_SEEDS  # noqa: E402
+from harness.paths import ORACLE_NUMBERS, ORACLE_RESULTS  # noqa: E402
 
 
 def main() -> None:
@@ -17,10 +17,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="millrace-oracle-") as name:
         folder = pathlib.Path(name)
         oracle = Oracle(folder / "plain")
-        for seed in ORACLE_SEEDS:
-            flow = flowgen.generate(seed, folder)
+        for number in ORACLE_NUMBERS:
+            flow = flowgen.generate(number, folder)
             keep(oracle.run(flow), flow, ORACLE_RESULTS)
-            print(f"seed {seed}: {flow.plan['tasks']} tasks, {flow.plan['graph']}")
+            print(f"{flow}: {flow.plan['tasks']} tasks, {flow.plan['graph']}")
         oracle.close()
 
 
