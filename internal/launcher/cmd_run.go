@@ -39,7 +39,7 @@ func newRunCommand(env *Env) *cobra.Command {
 	flags := cmd.Flags()
 	o.declare(flags)
 	flags.StringVar(&o.step, "step", "", "the step whose pool this worker joins")
-	flags.StringVar(&o.podIP, "pod-ip", "", "where the other members of a gang (num_parallel) reach this pod (default: 127.0.0.1)")
+	flags.StringVar(&o.podIP, "pod-ip", "", "where the other members of a gang (num_parallel) reach this pod (default: the address from which it reaches the driver)")
 	setting.Env(flags, "pod-ip", "MILLRACE_POD_IP")
 	flags.StringVar(&o.cgroup, "cgroup", "", "folder of this pod's control group, version 2 (default: found below /sys/fs/cgroup)")
 	setting.Env(flags, "cgroup", "MILLRACE_CGROUP")
@@ -82,7 +82,11 @@ func (o *runOptions) run(ctx context.Context, env *Env) error {
 	}
 	w := &worker{session: s, flow: doc.flow, step: step}
 	if step.Parallel {
-		if w.address, err = gangAddress(o.address()); err != nil {
+		host, err := o.reachableAt(ctx)
+		if err != nil {
+			return err
+		}
+		if w.address, err = gangAddress(host); err != nil {
 			return err
 		}
 	}

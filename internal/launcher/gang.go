@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -37,12 +38,20 @@ func gangAddress(podIP string) (string, error) {
 	return "", fmt.Errorf("a port for the gang: none of %d tried between %d and %d is free", portTries, firstPort, firstPort+ports-1)
 }
 
-// address is --pod-ip; without one the gang is on one machine.
-func (o *options) address() string {
-	if o.podIP == "" {
-		return "127.0.0.1"
+// reachableAt is --pod-ip, or the address from which this pod reaches the
+// driver: on one machine that is loopback, in a cluster the pod's own.
+func (o *options) reachableAt(ctx context.Context) (string, error) {
+	if o.podIP != "" {
+		return o.podIP, nil
 	}
-	return o.podIP
+	// Nothing is sent: for UDP, to connect is to choose a route.
+	route, err := (&net.Dialer{}).DialContext(ctx, "udp", o.driver)
+	if err != nil {
+		return "", fmt.Errorf("this pod's address for its gang: %w; set --pod-ip (MILLRACE_POD_IP)", err)
+	}
+	defer route.Close()
+	host, _, err := net.SplitHostPort(route.LocalAddr().String())
+	return host, err
 }
 
 // checkGang refuses what cannot be made a command line of.

@@ -66,13 +66,17 @@ func TestCheckGang(t *testing.T) {
 
 // TestGangAddress: the port is one that can be listened on.
 func TestGangAddress(t *testing.T) {
-	for ip, host := range map[string]string{"": "127.0.0.1", "10.0.0.7": "10.0.0.7", "fd00::7": "fd00::7"} {
-		address, err := gangAddress((&options{podIP: ip}).address())
+	for ip, want := range map[string]string{"": "127.0.0.1", "10.0.0.7": "10.0.0.7", "fd00::7": "fd00::7"} {
+		host, err := (&options{podIP: ip, driver: "127.0.0.1:7000"}).reachableAt(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		address, err := gangAddress(host)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, port, err := net.SplitHostPort(address)
-		if err != nil || got != host {
+		if err != nil || got != want {
 			t.Errorf("%s: %v", address, err)
 		}
 		if n, _ := strconv.Atoi(port); n < firstPort || n >= firstPort+ports {

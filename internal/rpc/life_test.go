@@ -3,6 +3,7 @@ package rpc
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -242,6 +243,40 @@ func TestSession(t *testing.T) {
 	}
 	if _, err := c.StartAttempt(t.Context(), w.incarnation, task); !errors.Is(err, driverclient.ErrStale) {
 		t.Errorf("an attempt on a lost lease: %v", err)
+	}
+}
+
+// TestMemorySample: what a worker had in use when it was lost says why.
+func TestMemorySample(t *testing.T) {
+	d := newDriver(t)
+	c := d.open("kfp-1", scheduletest.Flow("only end"))
+	w := join(t, c, "only", "w0")
+	w.run(to())
+	task := w.task()
+	w.start(task)
+	session, err := c.OpenSession(t.Context(), w.incarnation, task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Renew(driverclient.Renewal{Sequence: 1, UsedBytes: 97 << 20, LimitBytes: 100 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := session.Receive(); err != nil {
+		t.Fatal(err)
+	}
+	people := d.client(serviceToken)
+	if err := people.ReportPodGone(t.Context(), "kfp-1", "uid-w0"); err != nil {
+		t.Fatal(err)
+	}
+	var last *millracev1.AttemptView
+	err = people.ListTasks(t.Context(), "kfp-1", func(v *millracev1.TaskView) error {
+		if attempts := v.GetAttempts(); v.GetTask().GetStep() == "only" {
+			last = attempts[len(attempts)-1]
+		}
+		return nil
+	})
+	if f := last.GetFailure(); err != nil || !f.GetOutOfMemory() || !strings.Contains(f.GetReason(), "97 %") {
+		t.Errorf("the lost attempt: %v, %v", last, err)
 	}
 }
 

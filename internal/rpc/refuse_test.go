@@ -176,6 +176,26 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+func FuzzOpening(f *testing.F) {
+	good, _ := proto.Marshal(&millracev1.OpenRunRequest{
+		RunId: "kfp-1", DefinitionSha256: strings.Repeat("0", 64), Parameters: new("{}"), Resume: &millracev1.Resume{OriginRun: "kfp-0", Step: "only"},
+	})
+	f.Add(good, "10.0.0.7:4000")
+	f.Add(good, "[fd00::7%eth0]:1")
+	f.Fuzz(func(t *testing.T, data []byte, address string) {
+		var in millracev1.OpenRunRequest
+		if proto.Unmarshal(data, &in) == nil && checkOpening(&in) == nil && in.GetResume() != nil {
+			if r := in.GetResume(); in.Parameters == nil || !idPattern.MatchString(r.GetOriginRun()) || r.GetOriginRun() == in.GetRunId() {
+				t.Errorf("taken: %v", &in)
+			}
+		}
+		var c checks
+		if c.address("address", address); c.err == nil && strings.ContainsAny(address, " \n\x00/$") {
+			t.Errorf("taken: %q", address)
+		}
+	})
+}
+
 func FuzzReport(f *testing.F) {
 	good, _ := proto.Marshal(heldOf(func(*millracev1.ReportTaskRequest) {}))
 	f.Add(good)
