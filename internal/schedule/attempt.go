@@ -181,11 +181,7 @@ func (r *Run) applyAttemptSucceeded(rec AttemptSucceeded) error {
 	if t.g.gang != nil {
 		return r.memberSucceeded(t)
 	}
-	if len(k.attempts) == 1 && !a.adopted {
-		d := doneAttempt{token: a.token, started: a.started, ended: a.ended, worker: a.worker}
-		t.g.done = setAt(t.g.done, t.i, d, t.g.width)
-		delete(t.g.live, t.i)
-	}
+	t.compact()
 	return r.handOnFrom(t, rec.Transition)
 }
 

@@ -80,6 +80,9 @@ func (r *Run) memberSucceeded(t ref) error {
 			return err
 		}
 	}
+	for rank := range g.g.width {
+		ref{g.g, rank}.compact()
+	}
 	r.tryClose(n)
 	return nil
 }

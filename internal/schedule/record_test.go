@@ -85,6 +85,7 @@ func everyKind() []schedule.Record {
 		schedule.AttemptFailed{},
 		schedule.TaskGivenUp{},
 		schedule.TaskContinued{},
+		schedule.RoundEnded{},
 		schedule.RunEnded{},
 		schedule.ExitChosen{},
 		schedule.RunClosed{},

@@ -95,6 +95,16 @@ type doneAttempt struct {
 	worker         int32
 }
 
+// compact forgets the sparse part of a task whose ending is the common one.
+func (t ref) compact() {
+	k := t.live()
+	if a := &k.attempts[0]; len(k.attempts) == 1 && a.number == 0 && !a.adopted && len(k.continued) == 0 {
+		d := doneAttempt{token: a.token, started: a.started, ended: a.ended, worker: a.worker}
+		t.g.done = setAt(t.g.done, t.i, d, t.g.width)
+		delete(t.g.live, t.i)
+	}
+}
+
 // task is the sparse part of a task.
 type task struct {
 	// notBefore is when a waiting task may be leased.
