@@ -107,7 +107,8 @@
 // dispatch; graph.go reads the flow, steer.go who decides whose width; task.go
 // holds the state, compact for what is common (a split that succeeds at once is
 // one byte and 32 more), sparse for what is not; foreach.go, switch.go and
-// join.go move on from task to task; lease.go and loss.go give and take leases;
+// join.go move on from task to task; lease.go and loss.go give and take leases,
+// begin.go and attempt.go are an attempt from its number to its outcome;
 // gang.go, gang_form.go and gang_round.go are the gangs;
 // invariants.go says what always holds.
 package schedule
