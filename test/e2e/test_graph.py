@@ -24,3 +24,21 @@ def test_as_a_plain_run(files, tmp_path, what):
     ours = client.read(run)
     client.same(ours, client.plain_run(script, tmp_path / "plain", files, *arguments))
     assert {step: len(found) for step, found in ours["steps"].items()} == {**tasks, "_parameters": 1}
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_gang(files, tmp_path, size):
+    script = EXAMPLES / "gang" / "gang.py"
+    run = files.run(script, "--size", str(size))
+    ours, plain = client.read(run), client.plain_run(script, tmp_path / "plain", files, "--size", str(size))
+    members = {t["id"]: t for t in ours["steps"]["share"]}
+    assert set(members) == {f"task-n{rank}" for rank in range(size)}
+    for rank in range(size):
+        assert members[f"task-n{rank}"]["logs"][0]["stdout"].startswith(f"member {rank} of {size}: ")
+    control = [id for id, t in members.items() if "internal_task_type" in t["metadata"]]
+    assert control == ["task-n0"]
+    # A plain run gives the first member the words of all.
+    for dump in ours, plain:
+        for member in dump["steps"]["share"]:
+            member["logs"] = []
+    client.same(ours, plain)

@@ -18,6 +18,9 @@ ORCHESTRATOR_TAGS = ("runtime:", "user:", "production:")
 ORCHESTRATOR_LINES = re.compile(r"Task failed\.|Attempt \d+ failed \(\w+\): .*")
 
 
+# Artifacts that are the ids of tasks: a gang's control task names its members.
+TASK_IDS = ("_control_mapper_tasks",)
+
 # What @catch and @timeout quote of a traceback, and the time that Metaflow puts before some of its own lines.
 QUOTED_FRAME = re.compile(r"\s*(> *)*> {3,}")
 TIMED = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} ")
@@ -92,8 +95,8 @@ def normal(run: dict[str, Any]) -> dict[str, Any]:
     for step, tasks in run["steps"].items():
         steps[step] = {place[f"{step}/{t['id']}"]: {
             "stack": stack_list(t["stack"]),
-            "artifacts": {n: a["value"] for n, a in t["artifacts"].items()},
-            "shas": {n: a["sha"] for n, a in t["artifacts"].items() if not names_files(n, a)},
+            "artifacts": {n: a["value"] for n, a in t["artifacts"].items() if n not in TASK_IDS},
+            "shas": {n: a["sha"] for n, a in t["artifacts"].items() if n not in TASK_IDS and not names_files(n, a)},
             "finished": t["finished"], "successful": t["successful"], "exception": t["exception"], "attempt": t["attempt"],
             "parents": sorted({place[p] for p in t["parents"]}),
             "logs": [{stream: lines(log[stream]) for stream in log} for log in t["logs"]],
