@@ -15,11 +15,9 @@ HERE = pathlib.Path(__file__).parent
 
 # System tags that name the orchestrator and the identity it runs under.
 ORCHESTRATOR_TAGS = ("runtime:", "user:", "production:")
+GANG_MEMBERS = "_control_mapper_tasks"
 ORCHESTRATOR_LINES = re.compile(r"Task failed\.|Attempt \d+ failed \(\w+\): .*")
 
-
-# Artifacts that are the ids of tasks: a gang's control task names its members.
-TASK_IDS = ("_control_mapper_tasks",)
 
 # What @catch and @timeout quote of a traceback, and the time that Metaflow puts before some of its own lines.
 QUOTED_FRAME = re.compile(r"\s*(> *)*> {3,}")
@@ -95,8 +93,8 @@ def normal(run: dict[str, Any]) -> dict[str, Any]:
     for step, tasks in run["steps"].items():
         steps[step] = {place[f"{step}/{t['id']}"]: {
             "stack": stack_list(t["stack"]),
-            "artifacts": {n: a["value"] for n, a in t["artifacts"].items() if n not in TASK_IDS},
-            "shas": {n: a["sha"] for n, a in t["artifacts"].items() if n not in TASK_IDS and not names_files(n, a)},
+            "artifacts": {n: by_place(n, a["value"], place) for n, a in t["artifacts"].items()},
+            "shas": {n: a["sha"] for n, a in t["artifacts"].items() if not names_files(n, a)},
             "finished": t["finished"], "successful": t["successful"], "exception": t["exception"], "attempt": t["attempt"],
             "parents": sorted({place[p] for p in t["parents"]}),
             "logs": [{stream: lines(log[stream]) for stream in log} for log in t["logs"]],
@@ -117,9 +115,16 @@ def place_of(step: str, task: dict[str, Any]) -> str:
     return f"{place}({','.join(map(str, task['iterations']))})" if task["iterations"] else place
 
 
+def by_place(name: str, value: Any, place: dict[str, str]) -> Any:
+    """An artifact's value; where it names tasks (run/step/id), their places."""
+    if name != GANG_MEMBERS:
+        return value
+    return [place[json.loads(member["str"].replace("'", '"')).partition("/")[2]] for member in value["list"]]
+
+
 def names_files(name: str, artifact: dict[str, Any]) -> bool:
-    """Whether an artifact's bytes differ by where the flow's file is."""
-    return name in ("_graph_info", "_exception") or (isinstance(artifact["value"], dict) and "exception" in artifact["value"])
+    """Whether an artifact's bytes differ by the run: by where the flow's file is, or by its tasks' ids."""
+    return name in ("_graph_info", "_exception", GANG_MEMBERS) or (isinstance(artifact["value"], dict) and "exception" in artifact["value"])
 
 
 CONTINUATION = re.compile(r"-i(\d+)$")

@@ -14,8 +14,6 @@ from .flowgen import Flow
 from .paths import PYTHON
 from .stack import flow_name
 
-# Names of tasks, which are the runtime's own.
-IDS = ("_control_mapper_tasks",)
 LONGEST = 300
 
 
@@ -73,7 +71,7 @@ def essence(dump: dict[str, Any]) -> dict[str, Any]:
     return {
         "finished": run["finished"], "successful": run["successful"], "end": run["end"], "graph": dump["graph"],
         "tasks": {place: {
-            "artifacts": {name: text(value) for name, value in task["artifacts"].items() if name not in IDS},
+            "artifacts": {name: text(value) for name, value in task["artifacts"].items()},
             **{key: task[key] for key in ("stack", "finished", "successful", "exception", "attempt", "parents", "logs")},
         } for tasks in run["steps"].values() for place, task in tasks.items()},
     }
