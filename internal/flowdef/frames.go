@@ -3,6 +3,7 @@ package flowdef
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // ParametersStep is Metaflow's name for the step of the run's parameters. It
@@ -23,6 +24,11 @@ type Placement struct {
 	Frames []Frame
 	// Joins is the split that the step joins, -1 when it joins none.
 	Joins int
+	// Twin is the split that stands for this one in Frames and Joins; -1 for a
+	// step that is no split. Splits of one type that a switch chooses among may
+	// share all their next steps, and so their join: the first of them stands
+	// for all. Every other split stands for itself.
+	Twin int
 	// Parents are the steps that lead here, in the document's order; a
 	// self-loop is not among them.
 	Parents []int
@@ -51,6 +57,7 @@ func (d *Definition) Frames() ([]Placement, error) {
 	}
 	places := make([]Placement, len(d.Steps))
 	arriving := make([][][]Frame, len(d.Steps))
+	first := map[string]int{}
 	for i := range d.Steps {
 		if err := d.checkHandOn(i, index); err != nil {
 			return nil, err
@@ -58,6 +65,7 @@ func (d *Definition) Frames() ([]Placement, error) {
 		if err := d.enter(i, &places[i], arriving[i]); err != nil {
 			return nil, err
 		}
+		places[i].Twin = d.twin(i, first)
 		d.leave(i, places, arriving, index)
 	}
 	return places, d.checkNames(places, index)
@@ -166,22 +174,39 @@ func (d *Definition) enter(i int, p *Placement, arriving [][]Frame) error {
 // leave hands the step's stack on to its next steps.
 func (d *Definition) leave(i int, places []Placement, arriving [][][]Frame, index map[string]int) {
 	s := &d.Steps[i]
-	for branch, next := range s.Next {
+	for _, next := range s.Next {
 		to := index[next]
 		if to == i || slices.Contains(places[to].Parents, i) {
 			continue // recursion, or two cases of a switch with one target
 		}
 		stack := places[i].Frames
-		switch s.Type {
-		case SplitStatic:
-			stack = append(slices.Clone(stack), Frame{Split: i, Branch: branch})
-		case SplitForeach, SplitParallel:
-			stack = append(slices.Clone(stack), Frame{Split: i})
-		case Start, Linear, Join, End, SplitSwitch:
+		if twin := places[i].Twin; twin >= 0 {
+			frame := Frame{Split: twin}
+			if s.Type == SplitStatic {
+				frame.Branch = slices.Index(d.Steps[twin].Next, next)
+			}
+			stack = append(slices.Clone(stack), frame)
 		}
 		places[to].Parents = append(places[to].Parents, i)
 		arriving[to] = append(arriving[to], stack)
 	}
+}
+
+// twin is the first split of the step's type with the same next steps, in any
+// order, or the step itself; -1 when it is no split. first remembers them.
+func (d *Definition) twin(i int, first map[string]int) int {
+	s := &d.Steps[i]
+	switch s.Type {
+	case SplitStatic, SplitForeach, SplitParallel:
+	case Start, Linear, Join, End, SplitSwitch:
+		return -1
+	}
+	key := string(s.Type) + "\x00" + strings.Join(slices.Sorted(slices.Values(s.Next)), "\x00")
+	if twin, ok := first[key]; ok {
+		return twin
+	}
+	first[key] = i
+	return i
 }
 
 // checkNames checks what the document says about splits against the graph.
@@ -199,19 +224,19 @@ func (d *Definition) checkNames(places []Placement, index map[string]int) error 
 				return field("steps[%d].split_parents[%d]", i, j)("no step %q", parent)
 			}
 		}
-		if s.MatchingJoin != "" && s.MatchingJoin != joins[i] {
-			return field("steps[%d].matching_join", i)("is %q, by the graph it is %q", s.MatchingJoin, joins[i])
+		joined := ""
+		if places[i].Twin >= 0 {
+			joined = joins[places[i].Twin]
+		}
+		if s.MatchingJoin != "" && s.MatchingJoin != joined {
+			return field("steps[%d].matching_join", i)("is %q, by the graph it is %q", s.MatchingJoin, joined)
 		}
 		if s.Name == d.EndStep && len(places[i].Frames) > 0 {
 			open := d.Steps[places[i].Frames[len(places[i].Frames)-1].Split].Name
 			return field("steps[%d].name", i)("the flow ends inside the split of %q", open)
 		}
-		switch s.Type {
-		case SplitForeach, SplitParallel, SplitStatic:
-			if joins[i] == "" {
-				return field("steps[%d].next", i)("the split of %q is never joined", s.Name)
-			}
-		case Start, Linear, Join, End, SplitSwitch:
+		if places[i].Twin >= 0 && joined == "" {
+			return field("steps[%d].next", i)("the split of %q is never joined", s.Name)
 		}
 	}
 	return nil

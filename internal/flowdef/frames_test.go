@@ -61,6 +61,21 @@ func TestFrames(t *testing.T) {
 			[]string{"start start s", "s split-switch s,a,b", "a linear c", "b linear c", "c linear end", "end end"},
 			"start[] s[] a[] b[] c[] end[]",
 		},
+		{
+			"two foreaches with one body",
+			[]string{"start split-switch a,b", "a split-foreach c", "b split-foreach c", "c linear j", ">j join end", "end end"},
+			"start[] a[] b[] c[1] j[]<1 end[]",
+		},
+		{
+			"two static splits with the same branches",
+			[]string{"start split-switch a,b", "a split-static c,d", "b split-static d,c", "c linear j", "d linear j", ">j join end", "end end"},
+			"start[] a[] b[] c[1.0] d[1.1] j[]<1 end[]",
+		},
+		{
+			"static splits that share one branch",
+			[]string{"start split-switch a,b", "a split-static c,d", "b split-static c,e", "c linear j", "d linear j", "e linear j", ">j join end", "end end"},
+			`step "c" joins branches but takes no inputs`,
+		},
 		{"unreachable", []string{"start start end", "a linear end", "end end"}, `nothing leads to step "a"`},
 		{"foreach into join", []string{"start split-foreach j", ">j join end", "end end"}, "straight into the join"},
 		{

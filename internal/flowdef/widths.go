@@ -57,11 +57,16 @@ func (d *Definition) Widths(places []Placement) []Width {
 	}
 	widths := make([]Width, len(d.Steps))
 	for i, place := range places {
-		if place.Joins >= 0 {
-			widths[i] = widths[place.Joins]
+		var sources []Source
+		if place.Joins >= 0 { // as wide as the split, with those it stands for
+			for split := range i {
+				if places[split].Twin == place.Joins {
+					sources = append(sources, widths[split].Sources...)
+				}
+			}
+			widths[i] = Width{merge(sources, widths, exits)}
 			continue
 		}
-		var sources []Source
 		for _, parent := range place.Parents {
 			switch t := d.Steps[parent].Type; {
 			case t.FansOut():

@@ -52,6 +52,16 @@ func TestWidths(t *testing.T) {
 			"start=1 l=start>l| r=start>r| x=l>x+r>x y=l>y z=r>z end=1",
 		},
 		{
+			"two foreaches with one body",
+			graphOf("start split-switch a,b", "a split-foreach c", "b split-foreach c", "c linear j", ">j join end", "end end"),
+			"start=1 a=start>a b=start>b| c=a+b| j=1 end=1",
+		},
+		{
+			"two foreaches with one body, and a third way",
+			graphOf("start split-switch a,b,end", "a split-foreach c", "b split-foreach c", "c linear j", ">j join end", "end end"),
+			"start=1 a=start>a b=start>b| c=a+b| j=start>a+start>b end=1",
+		},
+		{
 			"a loop", graphOf("start linear loop", "loop split-switch loop,end", "end end"),
 			"start=1 loop=1 end=1",
 		},

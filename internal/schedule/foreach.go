@@ -41,7 +41,7 @@ func (r *Run) fanOut(t ref, width int64) error {
 	if width < 1 || width > maxWidth {
 		return fmt.Errorf("foreach of %s has width %d", n.name, width)
 	}
-	r.fans[groupKey{n.index, parent}] = width
+	r.fans[groupKey{n.twin.index, parent}] = width
 	r.steps[n.index].fanned += width
 	if child.loops {
 		for i := range width {

@@ -59,7 +59,7 @@ func (r *Run) formGroup(t ref, size int64) error {
 	if size < 1 || size > maxWidth {
 		return fmt.Errorf("gang of %s has size %d", n.name, size)
 	}
-	r.fans[groupKey{n.index, parent}] = size
+	r.fans[groupKey{n.twin.index, parent}] = size
 	s := &r.steps[n.index]
 	s.gangs++
 	s.largest = max(s.largest, size)

@@ -59,6 +59,9 @@ type node struct {
 	bodyStart bool
 	// joins is the split that the step joins, nil when it takes one input.
 	joins *node
+	// twin stands for this split where fan and joins name one, and in Run.fans;
+	// the split itself but where several share their next steps.
+	twin *node
 	// sources decide the step's number of tasks, none when it has exactly one;
 	// the last is the decider. steers are the steps whose decider this one is,
 	// in the flow's order.
@@ -103,6 +106,9 @@ func compile(d *flowdef.Definition) (*graph, error) {
 		if place.Joins >= 0 {
 			n.joins = g.nodes[place.Joins+1]
 		}
+		if place.Twin >= 0 {
+			n.twin = g.nodes[place.Twin+1]
+		}
 		if n.loops && n.joins != nil {
 			return nil, fmt.Errorf("flowdef: steps[%d].next: step %q joins and leads to itself, which no Metaflow flow can", i, s.Name)
 		}
@@ -118,7 +124,7 @@ func compile(d *flowdef.Definition) (*graph, error) {
 			}
 		}
 		if n.fan != nil {
-			n.bodyStart = n.joins == nil && n.in[0] == n.fan
+			n.bodyStart = n.joins == nil && n.in[0].twin == n.fan
 		}
 		pool := &poolDef{index: len(g.pools), name: s.Name, nodes: []*node{n}, gang: n.gang}
 		n.pool = pool

@@ -96,9 +96,9 @@ func (r *Run) transitionOf(t ref) Transition {
 	case handsSwitch:
 		return Transition{Next: names(n.next[t.g.choice[t.i]:][:1])}
 	case handsForeach:
-		return Transition{Next: names(n.next), NumSplits: r.fans[groupKey{n.index, t.place()}]}
+		return Transition{Next: names(n.next), NumSplits: r.fans[groupKey{n.twin.index, t.place()}]}
 	case handsGang:
-		return Transition{Next: names(n.next), GangSize: r.fans[groupKey{n.index, t.place()}]}
+		return Transition{Next: names(n.next), GangSize: r.fans[groupKey{n.twin.index, t.place()}]}
 	case handsNothing, handsLinear, handsStatic:
 	}
 	return Transition{Next: names(n.next)}

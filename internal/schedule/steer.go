@@ -100,8 +100,12 @@ func (r *Run) width(n *node) int {
 		return 1
 	}
 	if n.gang {
-		from := &r.steps[n.fan.index]
-		return int(gangWorkers(from.gangs, from.largest, int64(r.definition.MaxWorkers)))
+		var gangs, largest int64
+		for _, s := range n.sources {
+			from := &r.steps[s.node.index]
+			gangs, largest = gangs+from.gangs, max(largest, from.largest)
+		}
+		return int(gangWorkers(gangs, largest, int64(r.definition.MaxWorkers)))
 	}
 	var tasks int64
 	for _, s := range n.sources {

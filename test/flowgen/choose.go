@@ -35,8 +35,10 @@ var about = map[string]string{
 	"loop-two-ways":    "loop",    // a loop with two ways out
 	"gang-inside":      "gang",    // a gang in a foreach
 	"foreach-in-case":  "foreach", // a switch chooses a foreach
+	"gang-retry":       "gang",    // a gang whose members fail and try again
 	"gang-in-case":     "gang",    // a switch chooses what starts a gang
 	"foreach-in-split": "foreach", // a foreach in a static split
+	"twins":            "twins",   // two splits with the same steps and join, chosen by a switch
 }
 
 // Features are the names that With and Without take.
@@ -114,6 +116,7 @@ func (f *Flow) Features() map[string]bool {
 		f.ofKind(s, inside, has)
 		f.ofEntry(s, parents[s.Name], has)
 		has["retry"] = has["retry"] || s.Retries > 0
+		has["gang-retry"] = has["gang-retry"] || s.Retries > 0 && s.Member
 		has["catch"] = has["catch"] || s.Catch
 	}
 	return has
@@ -126,6 +129,7 @@ func (f *Flow) ofKind(s *Step, inside bool, has map[string]bool) {
 			has[a] = has[a] || inside
 		}
 	}
+	has["twins"] = has["twins"] || s.fans() && f.twin(s) != s.Name
 	switch s.Kind {
 	case Foreach:
 		mark("foreach", "nested")

@@ -36,7 +36,7 @@ func (f *Flow) definition(s *Step, splits map[string][]string) flowdef.Step {
 		out.Retry.ErrorRetries = 3
 	}
 	for i := range f.Steps {
-		if open := splits[f.Steps[i].Name]; f.Steps[i].Join && open[len(open)-1] == s.Name {
+		if open := splits[f.Steps[i].Name]; f.Steps[i].Join && s.fans() && open[len(open)-1] == f.twin(s) {
 			out.MatchingJoin = f.Steps[i].Name
 		}
 	}

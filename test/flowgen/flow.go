@@ -82,8 +82,25 @@ func (f *Flow) parents() map[string][]string {
 	return out
 }
 
+// fans tells whether the step is a split, which a join must follow.
+func (s *Step) fans() bool { return s.Kind == Foreach || s.Kind == Split || s.Kind == Gang }
+
+// twin names the first split that leads to the same steps as this one. Splits
+// that a switch chooses among may share all that follows, with their join.
+func (f *Flow) twin(s *Step) string {
+	mine := slices.Sorted(slices.Values(s.Next))
+	for i := range f.Steps {
+		t := &f.Steps[i]
+		if t.fans() && slices.Equal(slices.Sorted(slices.Values(t.Next)), mine) {
+			return t.Name
+		}
+	}
+	return s.Name
+}
+
 // splits maps each step to the splits that are open where it begins, outermost
-// first: those of a join still hold the one it joins.
+// first: those of a join still hold the one it joins. Of splits that share
+// their steps the first one stands for all.
 func (f *Flow) splits() map[string][]string {
 	open := map[string][]string{f.Start: nil}
 	for i := range f.Steps {
@@ -92,8 +109,8 @@ func (f *Flow) splits() map[string][]string {
 		if s.Join {
 			stack = stack[:len(stack)-1]
 		}
-		if s.Kind == Foreach || s.Kind == Split || s.Kind == Gang {
-			stack = append(slices.Clone(stack), s.Name)
+		if s.fans() {
+			stack = append(slices.Clone(stack), f.twin(s))
 		}
 		for _, next := range s.exits() {
 			open[next] = stack

@@ -145,6 +145,7 @@ func (g *grower) item(first, last, whole bool) item {
 		{g.weight(inner, 3, "foreach"), g.foreach},
 		{g.weight(inner, 2, "split"), g.split},
 		{g.weight(g.left > 2, 1, "gang"), g.gang},
+		{g.weight(g.left > 6 && inner && !slices.Contains(g.o.Without, "switch"), 1, "twins"), g.twins},
 	}
 	sum := 0
 	for _, w := range weights {
@@ -184,6 +185,9 @@ func (g *grower) loop() item {
 	i := g.add(Switch, "loop")
 	s := &g.steps[i]
 	s.Next, s.Least = []string{s.Name}, 1
+	if g.chance(0.2) {
+		s.Next = append(s.Next, s.Name)
+	}
 	s.Most = 1 + g.rng.IntN(g.o.Turns)
 	return item{i, i}
 }
@@ -205,6 +209,37 @@ func (g *grower) gang() item {
 	g.steps[member].Member = true
 	g.steps[i].Next = []string{g.steps[member].Name}
 	return g.join(i, []int{member})
+}
+
+// twins are two splits of a kind that a switch chooses between, and that share
+// all steps up to their join.
+func (g *grower) twins() item {
+	chooser := g.add(Switch, "pick")
+	copied := len(g.steps)
+	var block item
+	switch kinds := g.rng.IntN(3); {
+	case kinds == 0:
+		block = g.foreach()
+	case kinds == 1:
+		block = g.split()
+	case slices.Contains(g.o.Without, "gang"):
+		block = g.foreach()
+	default:
+		block = g.gang()
+	}
+	other := g.steps[copied]
+	other.Name += "_too"
+	other.Next = slices.Clone(other.Next)
+	slices.Reverse(other.Next)
+	if other.Kind == Foreach {
+		other.Most++
+	}
+	g.steps = slices.Insert(g.steps, copied+1, other)
+	g.left--
+	s := &g.steps[chooser]
+	s.Next = []string{g.steps[copied].Name, other.Name}
+	s.Keys = []string{"1", "2"}
+	return item{chooser, block.exit + 1}
 }
 
 // block grows the regions inside a split, and its join.
@@ -254,14 +289,14 @@ func (g *grower) nameEnds() {
 func (g *grower) decorate() {
 	for i := range g.steps {
 		s := &g.steps[i]
-		if s.Member || len(s.Next) == 0 {
+		if len(s.Next) == 0 {
 			continue
 		}
 		if g.chance(0.1) && !slices.Contains(g.o.Without, "retry") {
 			s.Retries = 1 + g.rng.IntN(2)
 			s.Fails = s.Retries
 		}
-		if (s.Kind == Linear || s.Kind == Split) && g.chance(0.08) && !slices.Contains(g.o.Without, "catch") {
+		if !s.Member && (s.Kind == Linear || s.Kind == Split) && g.chance(0.08) && !slices.Contains(g.o.Without, "catch") {
 			s.Catch = true
 			s.Fails = s.Retries + 1
 		}

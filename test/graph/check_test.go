@@ -38,8 +38,8 @@ func (c *cluster) checkGrant(p *pod, g schedule.Grant) {
 		c.fail("%v has split index %v, not %v", g.Task, number(g.SplitIndex), number(split))
 	}
 	indices := task.Indices
-	if task.Members > 0 {
-		indices = indices[:len(indices)-1]
+	if g.Gang != nil { // the rank is said apart
+		indices = indices[:max(0, len(indices)-1)]
 	}
 	if !slices.Equal(indices, g.IndexPath) {
 		c.fail("%v has index path %v, not %v", g.Task, g.IndexPath, indices)

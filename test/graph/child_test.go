@@ -34,12 +34,21 @@ func (c *cluster) child(p *pod, a schedule.StartAnswer) {
 // raises tells whether the attempt fails: as the flow drew it, or because the
 // place is doomed.
 func (c *cluster) raises(id schedule.TaskID) bool {
-	at := place(id)
-	if c.doomed == at {
+	if c.doomed == place(id) {
 		return true
 	}
-	task := c.want[at]
-	return task != nil && c.raised[at] < task.Fails
+	task := c.want[place(id)]
+	return task != nil && c.raised[together(id)] < task.Fails
+}
+
+// together is the place that counts failures: that of a whole gang for its
+// members.
+func together(id schedule.TaskID) string {
+	at := place(id)
+	if rank := strings.LastIndex(at, "-n"); rank >= 0 {
+		return at[:rank]
+	}
+	return at
 }
 
 // commit ends the child, writes its outcome, and reports it unless the pod dies
@@ -65,7 +74,13 @@ func (c *cluster) report(p *pod, good, adopted bool) {
 		c.reportSuccess(p, adopted)
 		return
 	}
-	c.raised[place(id)]++
+	// A gang's round fails once, however many of its members do.
+	_, continuation, _ := strings.Cut(id.Task, "-i")
+	round := attemptKey{schedule.TaskID{Step: together(id), Task: continuation}, p.lease.attempt}
+	if p.lease.grant.Gang == nil || !c.broke[round] {
+		c.raised[together(id)]++
+	}
+	c.broke[round] = true
 	c.stats.failures++
 	class := schedule.User
 	if c.doomed == place(id) {
@@ -87,6 +102,7 @@ func (c *cluster) reportSuccess(p *pod, adopted bool) {
 	if !ok {
 		return
 	}
+	p.lease.reported = true
 	if answer.Succeeded == nil || answer.ExitFailed {
 		c.fail("the success of %v is answered %+v", id, answer)
 	}
@@ -101,7 +117,6 @@ func (c *cluster) reportSuccess(p *pod, adopted bool) {
 	if place(id) != id.Step+"/"+id.Task {
 		c.stats.continued++
 	}
-	p.lease.reported = true
 	c.drop(p)
 }
 
@@ -118,7 +133,7 @@ func (c *cluster) reportFailure(p *pod, f schedule.Failure, adopted bool) {
 	if doomed {
 		c.doomed, c.runFailed = "", true
 	}
-	if answer.Retry == doomed || answer.ExitFailed != doomed {
+	if p.lease.grant.Gang == nil && (answer.Retry == doomed || answer.ExitFailed != doomed) {
 		c.fail("the failure %+v of %v is answered %+v", f, id, answer)
 	}
 	c.drop(p)
@@ -129,20 +144,12 @@ func (c *cluster) reportFailure(p *pod, f schedule.Failure, adopted bool) {
 
 // sent reports; the lease may be over when its gang's round is.
 func (c *cluster) sent(p *pod, ev schedule.Reported) (schedule.ReportAnswer, bool) {
-	answer, err := c.driver.do(ev)
-	if err == nil && c.chance(c.sky.again) {
-		answer, err = c.driver.do(ev)
+	answer, ok := c.ofLease(p, ev)
+	a, reported := answer.(schedule.ReportAnswer)
+	if ok && !reported {
+		c.fail("%+v is answered %#v", ev, answer)
 	}
-	a, ok := answer.(schedule.ReportAnswer)
-	switch {
-	case errors.Is(err, schedule.ErrStale) && p.lease.grant.Gang != nil:
-		c.drop(p)
-		return a, false
-	case err != nil || !ok:
-		c.fail("%+v is answered %#v, %w", ev, answer, err)
-		return a, false
-	}
-	return a, true
+	return a, ok && reported
 }
 
 // cancelled ends the child that was told to end.

@@ -53,9 +53,11 @@ type cluster struct {
 	// member.
 	rounds map[string]uint64
 	// store is what attempts have committed; raised counts the user failures
-	// of a place; doomed is the place that fails for good until it was seen to.
+	// of a place, broke are the rounds of gangs that had one; doomed is the
+	// place that fails for good until it was seen to.
 	store  map[attemptKey]bool
 	raised map[string]int
+	broke  map[attemptKey]bool
 	doomed string
 	// ended are leases that are over.
 	ended []held
@@ -95,7 +97,8 @@ type held struct {
 func newCluster(seed uint64, f *flowgen.Flow, tasks []*flowgen.Task, sky weather) (*cluster, error) {
 	c := &cluster{
 		f: f, def: f.Definition(), rng: rand.New(rand.NewPCG(seed, 1)), sky: sky,
-		want: map[string]*flowgen.Task{}, got: map[string]string{}, rounds: map[string]uint64{}, store: map[attemptKey]bool{}, raised: map[string]int{},
+		want: map[string]*flowgen.Task{}, got: map[string]string{}, rounds: map[string]uint64{},
+		store: map[attemptKey]bool{}, raised: map[string]int{}, broke: map[attemptKey]bool{},
 	}
 	for _, t := range tasks {
 		c.want[t.Step+"/"+t.ID] = t
@@ -176,6 +179,9 @@ func (c *cluster) flowEnded() bool {
 	if !c.finished {
 		c.finished = true
 		c.must(schedule.Finished{KFPState: map[bool]string{true: "COMPLETE", false: "FAILED"}[good]})
+	}
+	if good && c.runFailed {
+		c.fail("a task failed for good and the run went on: %s", c.where())
 	}
 	if good {
 		return true

@@ -24,14 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // options are the flows of this test: not what is run with Python, so larger.
 func options() flowgen.Options {
-	return flowgen.Options{Steps: 16, Tasks: 120, Splits: 5, Turns: 4, Gang: 4, Without: lacking}
+	return flowgen.Options{Steps: 16, Tasks: 120, Splits: 5, Turns: 4, Gang: 4}
 }
-
-// lacking is what the driver cannot do yet.
-var lacking = []string{}
-
-// continues: a task whose attempt numbers are used up goes on under another id.
-const continues = false
 
 // TestRandomFlows plays many random flows against the driver: the core, its
 // loop, and a log in memory.
@@ -90,7 +84,7 @@ func play(ctx context.Context, to connect, s uint64) (stats, error) {
 		return stats{}, err
 	}
 	sky := [...]weather{calm, rough}[s%2]
-	if s%8 == 0 && continues {
+	if s%8 == 0 {
 		sky = storm
 	}
 	c, err := newCluster(s, f, tasks, sky)

@@ -54,7 +54,13 @@ func (c *cluster) act(p *pod) bool {
 	return true
 }
 
-func (c *cluster) exit(p *pod, good bool) { c.podEnded(p, good) }
+// exit says goodbye, so that nothing the pod held need be waited out.
+func (c *cluster) exit(p *pod, good bool) {
+	if !p.node.gate {
+		c.must(schedule.Left{Incarnation: p.incarnation})
+	}
+	c.podEnded(p, good)
+}
 
 func (c *cluster) askGate(p *pod) bool {
 	answer, err := c.driver.do(schedule.GateAsked{Pool: p.node.step, Incarnation: p.incarnation, RetryIndex: p.retryIndex})
@@ -141,24 +147,41 @@ func (c *cluster) begin(p *pod) {
 	}
 	switch {
 	case c.dies(p):
-	case c.chance(c.sky.blip):
-		c.must(schedule.Released{Incarnation: p.incarnation, Task: g.Task, Token: g.Token, ChildGone: true, Reason: "no space left"})
-		c.drop(p)
-	default:
-		answer, err := c.driver.do(schedule.AttemptStarted{Incarnation: p.incarnation, Task: g.Task, Token: g.Token})
-		a, ok := answer.(schedule.StartAnswer)
-		switch {
-		case errors.Is(err, schedule.ErrStale) && (g.Gang != nil || c.runFailed):
-			// Its gang's round is over, or the run: it gives back what it has.
-			c.must(schedule.Released{Incarnation: p.incarnation, Task: g.Task, Token: g.Token, ChildGone: true, Reason: "lease lost"})
+	case c.blips(p):
+		if _, ok := c.ofLease(p, schedule.Released{Incarnation: p.incarnation, Task: g.Task, Token: g.Token, ChildGone: true, Reason: "no space left"}); ok {
 			c.drop(p)
-		case err != nil:
-			c.fail("%s starts %v and is refused: %w", p.incarnation, g.Task, err)
-		case ok:
+		}
+	default:
+		answer, _ := c.ofLease(p, schedule.AttemptStarted{Incarnation: p.incarnation, Task: g.Task, Token: g.Token})
+		switch a := answer.(type) {
+		case schedule.StartAnswer:
 			p.lease.attempt = a.Attempt
 			c.child(p, a)
+		case schedule.Ended:
+			if a.State != schedule.RunRunning {
+				c.checkEnded(a)
+			}
+			c.drop(p)
 		}
 	}
+}
+
+// ofLease sends an event of the pod's lease. It returns false when the lease is
+// over: because its gang's round or the run is, or because the attempt that was
+// to be adopted had the last number, and the task goes on under another id.
+func (c *cluster) ofLease(p *pod, ev schedule.Event) (schedule.Answer, bool) {
+	answer, err := c.driver.do(ev)
+	if _, once := ev.(schedule.Released); err == nil && !once && c.chance(c.sky.again) {
+		answer, err = c.driver.do(ev)
+	}
+	_, start := ev.(schedule.AttemptStarted)
+	switch g := p.lease.grant; {
+	case errors.Is(err, schedule.ErrStale) && (g.Gang != nil || start && (g.AdoptAttempt != nil || c.runFailed)):
+		p.lease = nil // of a broken round it is held until the pod asks again
+	case err != nil:
+		c.fail("%T %+v is refused: %w", ev, ev, err)
+	}
+	return answer, err == nil
 }
 
 // drop forgets a lease that is over.
@@ -172,25 +195,28 @@ func (c *cluster) goOn(p *pod) bool {
 	g := p.lease.grant
 	switch {
 	case g.Gang != nil && c.chance(0.5), c.chance(0.2):
-		answer, err := c.driver.do(schedule.Renewed{Incarnation: p.incarnation, Task: g.Task, Token: g.Token})
-		a, ok := answer.(schedule.RenewAnswer)
-		switch {
-		case errors.Is(err, schedule.ErrStale) && g.Gang != nil:
-			c.drop(p) // its gang's round is over
-		case err != nil || !ok:
-			c.fail("%s renews and is answered %#v, %w", p.incarnation, answer, err)
-		case a.Cancel != "":
+		answer, ok := c.ofLease(p, schedule.Renewed{Incarnation: p.incarnation, Task: g.Task, Token: g.Token})
+		if a, renewed := answer.(schedule.RenewAnswer); renewed && a.Cancel != "" {
 			c.cancelled(p)
-		default:
+		} else if ok {
 			return false
 		}
 	case c.dies(p):
-	case c.chance(c.sky.blip):
+	case c.blips(p):
 		c.reportFailure(p, schedule.Failure{Class: schedule.Infrastructure, Reason: "the store stayed away"}, false)
 	default:
 		c.commit(p)
 	}
 	return true
+}
+
+// blips tells whether infrastructure fails the attempt. All members of a gang
+// must be spared at once.
+func (c *cluster) blips(p *pod) bool {
+	if g := p.lease.grant.Gang; g != nil {
+		return c.chance(c.sky.blip / float64(2*g.Size))
+	}
+	return c.chance(c.sky.blip)
 }
 
 // dies ends the pod's process, its death being known by what follows: the same

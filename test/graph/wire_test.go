@@ -110,6 +110,8 @@ func (w *wire) call(ev schedule.Event) (schedule.Answer, error) {
 		return answered(a), err
 	case schedule.WorkerGone:
 		return schedule.Done{}, w.c.ReportPodGone(w.ctx, w.direct.runID, "uid-"+ev.Incarnation)
+	case schedule.Left:
+		return schedule.Done{}, w.c.LeavePool(w.ctx, ev.Incarnation)
 	case schedule.VerifyAsked:
 		state, reason, err := w.c.VerifyRun(w.ctx)
 		return schedule.VerifyAnswer{State: schedule.RunState(state), Reason: reason}, err

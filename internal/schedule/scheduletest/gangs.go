@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/millrace/millrace/internal/flowdef"
 	"github.com/millrace/millrace/internal/schedule"
 )
 
@@ -68,8 +67,7 @@ func (s *Sim) checkWhole(gang schedule.TaskID) {
 	if o.newest[gang] == 0 {
 		return
 	}
-	split := s.splitOf(gang.Step)
-	if want := int(s.seen.wentOn[schedule.TaskID{Step: split, Task: gang.Task}].GangSize); o.leased[gang] != want {
+	if want := s.sizeOf(gang); o.leased[gang] != want {
 		s.fail("round %d of %v leased %d of %d members", o.newest[gang], gang, o.leased[gang], want)
 	}
 }
@@ -87,14 +85,16 @@ func (s *Sim) observeMember(gang schedule.TaskID, rec schedule.AttemptBegun) {
 	}
 }
 
-// splitOf and joinOf are the steps around a gang's.
-func (s *Sim) splitOf(step string) string {
-	for _, other := range s.cfg.Definition.Steps {
-		if other.Type == flowdef.SplitParallel && other.Next[0] == step {
-			return other.Name
+// sizeOf is what the task that asked for the gang asked for; several steps may
+// lead to the gang's.
+func (s *Sim) sizeOf(gang schedule.TaskID) int {
+	for task, tr := range s.seen.wentOn {
+		place, _, _ := strings.Cut(task.Task, "-i")
+		if place == gang.Task && tr.GangSize > 0 && slices.Contains(tr.Next, gang.Step) {
+			return int(tr.GangSize)
 		}
 	}
-	return ""
+	return 0
 }
 
 func (s *Sim) joinOf(step string) string {
@@ -106,9 +106,8 @@ func (s *Sim) joinOf(step string) string {
 // whole gangs of the largest as there are and as fit below max-workers.
 func (s *Sim) gangWorkers(step string) int {
 	var sizes []int
-	split := s.splitOf(step)
 	for task, tr := range s.seen.wentOn {
-		if task.Step == split {
+		if task.Step != step && tr.GangSize > 0 && slices.Contains(tr.Next, step) {
 			sizes = append(sizes, int(tr.GangSize))
 		}
 	}

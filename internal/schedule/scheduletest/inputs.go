@@ -61,8 +61,13 @@ func (s *Sim) inputsOf(def *flowdef.Step, task schedule.TaskID) int {
 		if k > 0 {
 			id = fmt.Sprintf("%s-i%d", place, k)
 		}
-		if tr, done := s.seen.wentOn[schedule.TaskID{Step: split.Name, Task: id}]; done {
-			return int(tr.NumSplits + tr.GangSize)
+		for j, twin := range d.Steps {
+			if s.places[j].Twin != s.places[i].Joins {
+				continue
+			}
+			if tr, done := s.seen.wentOn[schedule.TaskID{Step: twin.Name, Task: id}]; done {
+				return int(tr.NumSplits + tr.GangSize)
+			}
 		}
 	}
 	return 0
