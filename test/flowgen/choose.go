@@ -13,7 +13,7 @@ type Options struct {
 	Steps, Tasks, Depth int
 	// Splits, Turns and Gang bound a foreach, a loop and a gang.
 	Splits, Turns, Gang int
-	// With are features a flow must have, Without those it must not have.
+	// With are features that must be run, Without those that must not be there.
 	With, Without []string
 }
 
@@ -52,7 +52,7 @@ func Features() []string {
 }
 
 // Make returns the first flow of the seed that is as the options want it, and
-// its tasks. It fails when the options name no feature, or none of many tries
+// its tasks; few flows are tiny. It fails when the options name no feature, or none of many tries
 // has them all.
 func Make(seed uint64, o Options) (*Flow, []*Task, error) {
 	for _, name := range append(slices.Clone(o.With), o.Without...) {
@@ -61,12 +61,18 @@ func Make(seed uint64, o Options) (*Flow, []*Task, error) {
 		}
 	}
 	o.fill()
-	for try := range uint64(100_000) {
+	least := min(4, o.Tasks)
+	if seed%32 == 0 || slices.Contains(o.With, "single") {
+		least = 1
+	}
+	for try := range uint64(20_000) {
 		f := grow(seed, try, &o)
-		if !fits(f.Features(), &o) {
+		has := f.Features(nil)
+		if !fits(has, has, &o) {
 			continue
 		}
-		if tasks, err := f.Tasks(o.Tasks); err == nil {
+		tasks, err := f.Tasks(o.Tasks)
+		if err == nil && len(tasks) >= least && fits(f.Features(tasks), has, &o) {
 			return f, tasks, nil
 		}
 	}
@@ -87,26 +93,27 @@ func (o *Options) fill() {
 	set(&o.Gang, 3)
 }
 
-func fits(has map[string]bool, o *Options) bool {
-	for _, name := range o.With {
-		if !has[name] {
-			return false
-		}
-	}
-	for _, name := range o.Without {
-		if has[name] {
-			return false
-		}
-	}
-	return true
+// fits compares what runs with what is wanted, and all of the graph with what
+// is not.
+func fits(runs, has map[string]bool, o *Options) bool {
+	lacks := func(name string) bool { return !runs[name] }
+	return !slices.ContainsFunc(o.With, lacks) && !slices.ContainsFunc(o.Without, func(name string) bool { return has[name] })
 }
 
-// Features says what is in the flow.
-func (f *Flow) Features() map[string]bool {
+// Features says what is in the flow: of the steps that the tasks are of, or of
+// all when there are no tasks.
+func (f *Flow) Features(tasks []*Task) map[string]bool {
 	has := map[string]bool{"single": len(f.Steps) == 1, "names": len(f.Steps) > 1 && f.Start != "start"}
 	parents, open := f.parents(), f.splits()
+	ran := map[string]bool{}
+	for _, t := range tasks {
+		ran[t.Step] = true
+	}
 	for i := range f.Steps {
 		s := &f.Steps[i]
+		if tasks != nil && !ran[s.Name] {
+			continue
+		}
 		inside := false
 		for _, split := range open[s.Name] {
 			inside = inside || f.Step(split).Kind == Foreach

@@ -5,11 +5,10 @@ import (
 	"testing"
 )
 
-// TestDefinitions: what is grown is a flow that the driver takes, and every
-// shape turns up.
+// TestDefinitions: what is grown is a flow that the driver takes.
 func TestDefinitions(t *testing.T) {
 	seen := map[string]int{}
-	for seed := range uint64(3000) {
+	for seed := range uint64(2000) {
 		f, tasks, err := Make(seed, Options{Tasks: 40})
 		if err != nil {
 			t.Fatal(err)
@@ -20,18 +19,33 @@ func TestDefinitions(t *testing.T) {
 		if last := tasks[len(tasks)-1]; last.Step != f.End {
 			t.Fatalf("seed %d: %s\nthe model ends in %s, not in %s", seed, f, last.name(), f.End)
 		}
-		for name, has := range f.Features() {
+		for name, has := range f.Features(tasks) {
 			if has {
 				seen[name]++
 			}
 		}
 	}
+	t.Log(seen)
+}
+
+// TestFeatures: every shape can be asked for, with few tasks, and left out.
+func TestFeatures(t *testing.T) {
 	for _, name := range Features() {
-		if seen[name] == 0 {
-			t.Errorf("no flow has %s", name)
+		f, tasks, err := Make(1, Options{With: []string{name}})
+		if err != nil || !f.Features(tasks)[name] {
+			t.Errorf("%s is asked for: %v, %v", name, f, err)
+		}
+		f, _, err = Make(1, Options{Without: []string{name}})
+		if err != nil || f.Features(nil)[name] {
+			t.Errorf("%s is to be left out: %v, %v", name, f, err)
 		}
 	}
-	t.Log(seen)
+	if _, _, err := Make(1, Options{With: []string{"flying"}}); err == nil {
+		t.Error("a feature that is none is taken")
+	}
+	if _, _, err := Make(1, Options{With: []string{"single", "gang"}}); err == nil {
+		t.Error("features that exclude each other are taken")
+	}
 }
 
 // TestMakeIsDeterministic: a seed that a test prints gives the flow again, for

@@ -37,7 +37,7 @@ type PlanTask struct {
 // NewPlan sorts the tasks by step.
 func NewPlan(seed uint64, f *Flow, tasks []*Task) Plan {
 	p := Plan{Seed: seed, Flow: f.Name, Graph: f.String(), Tasks: len(tasks), Steps: map[string][]PlanTask{}}
-	has := f.Features()
+	has := f.Features(tasks)
 	p.Features = slices.DeleteFunc(slices.Sorted(maps.Keys(has)), func(name string) bool { return !has[name] })
 	for i := range f.Steps {
 		p.Steps[f.Steps[i].Name] = []PlanTask{}
