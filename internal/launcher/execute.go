@@ -126,7 +126,7 @@ func (a *attempt) attend(ctx context.Context, s *seen) {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		a.memory.watch(beating)
+		a.memory.watch(beating, a.keeper.Hurry)
 	}()
 
 	child, kill := context.WithCancelCause(a.keeper.Context())

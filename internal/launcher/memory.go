@@ -18,6 +18,9 @@ const (
 	// fullAt, in percent of the limit, is where a task that something killed is
 	// taken to have been killed for its memory, when the kernel does not say.
 	fullAt = 90
+	// From risingAt on each further risingBy percent are told to the driver at
+	// once: the kernel may end this process too, and then nobody else can say.
+	risingAt, risingBy = 75, 3
 	// recent is how long a sample speaks for what happens after it.
 	recent = 10 * time.Second
 )
@@ -33,7 +36,9 @@ type memory struct {
 	high usage
 }
 
-// usage is one sample; a number that is 0 is unknown.
+// usage is one sample; a number that is 0 is unknown. What is used is what the
+// kernel cannot take back as it likes: files that were read count for the group
+// until it does.
 type usage struct {
 	used, limit int64
 	at          time.Time
@@ -73,6 +78,7 @@ func (m *memory) sample() usage {
 		return usage{}
 	}
 	now := usage{used: readNumber(m.folder, "memory.current"), limit: readNumber(m.folder, "memory.max"), at: time.Now()}
+	now.used = max(0, now.used-readLine(m.folder, "memory.stat", "inactive_file"))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now.used >= m.high.used || now.at.Sub(m.high.at) > recent {
@@ -81,8 +87,9 @@ func (m *memory) sample() usage {
 	return now
 }
 
-// watch samples until ctx ends, for a task that begins.
-func (m *memory) watch(ctx context.Context) {
+// watch samples until ctx ends, for a task that begins. Rising is called when
+// the limit comes near.
+func (m *memory) watch(ctx context.Context, rising func()) {
 	if m == nil {
 		return
 	}
@@ -92,8 +99,20 @@ func (m *memory) watch(ctx context.Context) {
 	if m.sample().used == 0 {
 		return // nothing is known here
 	}
+	const low = risingAt - risingBy
+	told := int64(low)
 	for sleep(ctx, lookEvery) == nil {
-		m.sample()
+		now := m.sample()
+		if now.limit == 0 {
+			continue
+		}
+		switch percent := now.used * 100 / now.limit; {
+		case percent >= told+risingBy:
+			told = percent
+			rising()
+		case percent < risingAt:
+			told = low
+		}
 	}
 }
 
@@ -103,17 +122,7 @@ func (m *memory) kills() int64 {
 	if m == nil {
 		return 0
 	}
-	text, err := os.ReadFile(filepath.Join(m.folder, "memory.events"))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		if count, ok := strings.CutPrefix(line, "oom_kill "); ok {
-			n, _ := strconv.ParseInt(strings.TrimSpace(count), 10, 64)
-			return n
-		}
-	}
-	return 0
+	return readLine(m.folder, "memory.events", "oom_kill")
 }
 
 // killed says why a task whose process something killed was killed for its
@@ -145,6 +154,21 @@ func inGiB(bytes int64) string {
 		return fmt.Sprintf("%d MiB", bytes>>20)
 	}
 	return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+}
+
+// readLine reads the number behind a name in one of the group's files.
+func readLine(folder, file, name string) int64 {
+	text, err := os.ReadFile(filepath.Join(folder, file))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if count, ok := strings.CutPrefix(line, name+" "); ok {
+			n, _ := strconv.ParseInt(strings.TrimSpace(count), 10, 64)
+			return n
+		}
+	}
+	return 0
 }
 
 // readNumber reads a number from one of the group's files; "max" is none.

@@ -89,6 +89,20 @@ func TestMemoryOfTheMoment(t *testing.T) {
 	})
 }
 
+// TestFilesThatWereRead: what the kernel can take back is not in use.
+func TestFilesThatWereRead(t *testing.T) {
+	g := newGroup(t, "99", "100")
+	g.set("memory.stat", "anon 30\ninactive_anon 30\ninactive_file 60\nactive_file 9")
+	m := newMemory(g.folder)
+	if now := m.sample(); now.used != 39 || m.killed(2, now.at) != "" {
+		t.Errorf("%+v", now)
+	}
+	g.set("memory.stat", "inactive_file 200")
+	if now := m.sample(); now.used != 0 {
+		t.Errorf("%+v", now)
+	}
+}
+
 // TestWatch: while a task runs its memory is looked at, beginning afresh.
 func TestWatch(t *testing.T) {
 	g := newGroup(t, "97", "100")
@@ -97,7 +111,8 @@ func TestWatch(t *testing.T) {
 	g.set("memory.current", "5")
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		go m.watch(ctx)
+		told := 0
+		go m.watch(ctx, func() { told++ })
 		synctest.Wait()
 		if why := m.killed(2, time.Now()); why != "" {
 			t.Errorf("the task before counts: %s", why)
@@ -108,14 +123,23 @@ func TestWatch(t *testing.T) {
 		if m.killed(2, time.Now()) == "" {
 			t.Error("it was not looked at")
 		}
+		for _, used := range []string{"98", "99", "50", "99"} {
+			g.set("memory.current", used)
+			time.Sleep(lookEvery)
+		}
+		synctest.Wait()
+		if told != 2 { // of the first 98 and the last 99
+			t.Errorf("the driver is told %d times", told)
+		}
 		cancel()
+		synctest.Wait()
 	})
 }
 
 // TestNoGroup: where there is none nothing is known, and nothing fails.
 func TestNoGroup(t *testing.T) {
 	for _, m := range []*memory{nil, newMemory(filepath.Join(t.TempDir(), "none"))} {
-		m.watch(t.Context()) // returns at once
+		m.watch(t.Context(), nil) // returns at once
 		if now := m.sample(); now.used != 0 || now.limit != 0 || m.kills() != 0 || m.killed(0, time.Now()) != "" {
 			t.Errorf("%+v", now)
 		}

@@ -51,6 +51,7 @@ type Keeper struct {
 	cancel context.CancelCauseFunc
 	stop   context.CancelFunc
 	done   chan struct{}
+	hurry  chan struct{}
 
 	mu       sync.Mutex
 	lastGood time.Time     // when the last good renewal was sent
@@ -62,7 +63,7 @@ type Keeper struct {
 // Keep starts renewing at once. Call Stop when the lease is no longer needed.
 func Keep(ctx context.Context, cfg Config) *Keeper {
 	k := &Keeper{
-		cfg: cfg, done: make(chan struct{}), lastGood: cfg.Asked, ttl: cfg.Terms.TTL, changed: make(chan struct{}),
+		cfg: cfg, done: make(chan struct{}), hurry: make(chan struct{}, 1), lastGood: cfg.Asked, ttl: cfg.Terms.TTL, changed: make(chan struct{}),
 	}
 	k.ctx, k.cancel = context.WithCancelCause(ctx)
 	// The renewals outlive the keeper's context: a cancelled child still has
@@ -83,6 +84,14 @@ func (k *Keeper) Stop() {
 	k.stop()
 	<-k.done
 	k.cancel(context.Canceled)
+}
+
+// Hurry has the next renewal sent at once: its sample is news. It never waits.
+func (k *Keeper) Hurry() {
+	select {
+	case k.hurry <- struct{}{}:
+	default:
+	}
 }
 
 // Lost returns nil, or why the lease is lost.
@@ -199,6 +208,18 @@ func (k *Keeper) session(ctx context.Context, sequence *uint64) error {
 	defer overdue.Stop()
 	renew := time.NewTimer(0)
 	defer renew.Stop()
+	send := func() {
+		var r Renewal
+		if k.cfg.Sample != nil {
+			r = k.cfg.Sample()
+		}
+		*sequence++
+		r.Sequence = *sequence
+		sent[r.Sequence] = time.Now()
+		// A failed send is explained by Receive.
+		_ = stream.Send(r)
+		renew.Reset(k.cfg.Terms.RenewEvery)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -206,16 +227,9 @@ func (k *Keeper) session(ctx context.Context, sequence *uint64) error {
 		case <-overdue.C:
 			return errors.New("no answer to a renewal")
 		case <-renew.C:
-			var r Renewal
-			if k.cfg.Sample != nil {
-				r = k.cfg.Sample()
-			}
-			*sequence++
-			r.Sequence = *sequence
-			sent[r.Sequence] = time.Now()
-			// A failed send is explained by Receive.
-			_ = stream.Send(r)
-			renew.Reset(k.cfg.Terms.RenewEvery)
+			send()
+		case <-k.hurry:
+			send()
 		case got := <-notices:
 			if got.err != nil {
 				return got.err

@@ -86,6 +86,35 @@ func TestRenewsForHours(t *testing.T) {
 	})
 }
 
+// TestHurry: what cannot wait for the next renewal is sent at once, and the
+// renewals go on from there.
+func TestHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sequence atomic.Uint64
+		d := &driver{answer: func(r Renewal) Notice {
+			sequence.Store(r.Sequence)
+			return Notice{Sequence: r.Sequence, Renewed: terms.TTL}
+		}}
+		k := keep(t, d)
+		want := func(after time.Duration, n uint64) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if got := sequence.Load(); got != n {
+				t.Errorf("%d renewals, want %d", got, n)
+			}
+		}
+		want(4*time.Second, 1)
+		k.Hurry()
+		k.Hurry()
+		want(time.Second, 2+1)
+		want(8*time.Second, 3)
+		want(2*time.Second, 4)
+		k.Stop()
+		k.Hurry()
+	})
+}
+
 func TestSlowAnswerDoesNotStretchTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/internal/failpoint"
 	"github.com/millrace/millrace/internal/objstore"
 )
 
@@ -122,7 +123,16 @@ func (o *Origin) CopyTo(ctx context.Context, store objstore.Store, to Scope, fen
 	for _, f := range []struct {
 		name    string
 		content any
-	}{{attemptFile, begun}, {dataFile, data}, {transitionFile, told}, {doneFile, ""}} {
+		before  failpoint.Name
+	}{
+		{attemptFile, begun, failpoint.LauncherAttemptStarted},
+		{dataFile, data, failpoint.LauncherBeforeData},
+		{transitionFile, told, failpoint.LauncherBeforeMillrace},
+		{doneFile, "", failpoint.LauncherBeforeDone},
+	} {
+		if err := failpoint.Hit(f.before); err != nil {
+			return err
+		}
 		body, err := encodeLikePython(f.content)
 		if err != nil {
 			return fmt.Errorf("encoding %s: %w", to.file(f.name), err)
@@ -132,7 +142,7 @@ func (o *Origin) CopyTo(ctx context.Context, store objstore.Store, to Scope, fen
 			return err
 		}
 	}
-	return nil
+	return failpoint.Hit(failpoint.LauncherAfterDone)
 }
 
 // encodeLikePython leaves <, > and & alone, as in "<class 'str'>".

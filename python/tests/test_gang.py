@@ -8,6 +8,8 @@ from deploying import User, write_flow
 from fake_launcher import FakeLauncher
 from tasks import RUN, Deployed
 
+MAIN = "fd00::7"
+
 BODY = '''
 size = Parameter("size", type=int, default=3)
 
@@ -74,9 +76,9 @@ def environment(tmp_path, rank, size):
     role = {"MF_CONTROL_INDEX": "0", "MILLRACE_GANG_MEMBERS": str(members)} if rank == 0 else {"MF_WORKER_REPLICA_INDEX": str(rank - 1)}
     return {
         "METAFLOW_RUNTIME_ENVIRONMENT": "kubernetes", "UBF_CONTEXT": "ubf_control" if rank == 0 else "ubf_task",
-        "MF_PARALLEL_MAIN_IP": "127.0.0.1", "MF_PARALLEL_NUM_NODES": str(size), "MF_PARALLEL_NODE_INDEX": str(rank),
+        "MF_PARALLEL_MAIN_IP": MAIN, "MF_PARALLEL_NUM_NODES": str(size), "MF_PARALLEL_NODE_INDEX": str(rank),
         "MF_PARALLEL_CONTROL_TASK_ID": "task-0-n0",
-        "MF_MASTER_ADDR": "127.0.0.1", "MF_MASTER_PORT": "20000", "MF_WORLD_SIZE": str(size), **role,
+        "MF_MASTER_ADDR": MAIN, "MF_MASTER_PORT": "20000", "MF_WORLD_SIZE": str(size), **role,
     }
 
 
@@ -97,4 +99,4 @@ def test_a_gang_in_a_foreach(deployed, launcher, tmp_path, size):
     assert artifact(launcher, "train/task-0-n0", "_control_mapper_tasks") == ["%s/train/task-0-n%d" % (RUN, rank) for rank in range(size)]
 
     deployed.step(tmp_path, launcher, "gather", task="task-0", inputs=",".join("train/task-0-n%d" % rank for rank in range(size)))
-    assert artifact(launcher, "gather/task-0", "seen") == [["127.0.0.1", size, rank, "task-0-n0", True, "a", rank] for rank in range(size)]
+    assert artifact(launcher, "gather/task-0", "seen") == [[MAIN, size, rank, "task-0-n0", True, "a", rank] for rank in range(size)]

@@ -7,6 +7,8 @@ Metaflow's, and its log says so.
 
 import inspect
 import io
+import os
+import sys
 
 from . import wire
 
@@ -23,7 +25,7 @@ def apply():
     if _applied:
         return
     _applied = True
-    for patch in (_pass_artifacts_through, _cards_beside_the_artifacts, _inputs_in_their_order):
+    for patch in (_pass_artifacts_through, _cards_beside_the_artifacts, _inputs_in_their_order, _gang_as_told):
         try:
             patch()
         except Exception as error:
@@ -90,6 +92,16 @@ def _inputs_in_their_order():
         return found
 
     FlowDataStore.get_task_datastores = get_task_datastores
+
+
+def _gang_as_told():
+    """@kubernetes looks the address of a gang's first member up by a call that
+    knows no IPv6. The launcher has set all that it would."""
+    module = sys.modules.get("metaflow.plugins.kubernetes.kubernetes_decorator")
+    if module is None or "MF_PARALLEL_MAIN_IP" not in os.environ:
+        return
+    _function(module, "_setup_multinode_environment", ["ubf_context", "hostname_resolution_timeout"])
+    module._setup_multinode_environment = lambda ubf_context, hostname_resolution_timeout: None
 
 
 def _function(owner, name, parameters):
