@@ -109,7 +109,9 @@ func graphs() map[string]*flowdef.Definition {
 		"switch-foreach": "start:split-switch>f,c f:split-foreach>w w:linear>j j:join>c c:linear>end end:end",
 		// x is reached from two switches, the last of which knows its list.
 		"switch-shared": "start:split-switch>l,r l:split-switch>x,y r:split-switch>x,z x:linear>end y:linear>end z:linear>end end:end",
-		"loop":          "start:start>loop loop:split-switch>loop,end end:end",
+		// Two foreaches, one body, one join: whichever ran.
+		"switch-twins": "start:split-switch>f,g,end f:split-foreach>w g:split-foreach>w w:linear>j j:join>end end:end",
+		"loop":         "start:start>loop loop:split-switch>loop,end end:end",
 		// A loop with two ways out, then a second one.
 		"loop-exits":     "start:start>loop loop:split-switch>loop,a,b a:linear>again b:linear>again again:split-switch>again,end end:end",
 		"switch-in-body": "start:split-foreach>s s:split-switch>a,b a:linear>j b:linear>j j:join>end end:end",

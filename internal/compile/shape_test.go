@@ -16,6 +16,7 @@ func TestShape(t *testing.T) {
 		"switch":         "start a<step-start|pool b<step-start|pool d<step-start|pool c end",
 		"switch-foreach": "start f<step-start|gate w<gate-f|gate j<step-start|pool c end",
 		"switch-shared":  "start l<step-start|gate r<step-start|gate x<gate-r|pool y<gate-l|pool z<gate-r|pool end",
+		"switch-twins":   "start f<step-start|pool g<step-start|gate w<gate-g|gate j<step-start|pool end",
 		"loop":           "start loop end",
 		"loop-exits":     "start loop a<step-loop|pool b<step-loop|pool again end",
 		"switch-in-body": "start s<step-start|gate a<gate-s|gate b<gate-s|gate j end",
