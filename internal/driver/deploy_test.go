@@ -297,7 +297,10 @@ func TestStatusTerminateRetry(t *testing.T) {
 	}
 
 	runs.run = &millracev1.GetRunResponse{
-		Run: &millracev1.RunSummary{RunId: run.RunID, Flow: "Some", State: millracev1.RunState_RUN_STATE_RUNNING, OpenedAt: timestamppb.Now()},
+		Run: &millracev1.RunSummary{
+			RunId: run.RunID, Flow: "Some", State: millracev1.RunState_RUN_STATE_RUNNING, OpenedAt: timestamppb.Now(),
+			Resumed: &millracev1.Resume{OriginRun: "kfp-0", Step: "train"},
+		},
 		Pools: []*millracev1.PoolSummary{
 			{Pool: "start", Tasks: 2, Succeeded: 2, WorkersExpected: 1, WorkersJoined: 1, Drained: true},
 			{Pool: "train", Tasks: 30, Waiting: 30, WorkersExpected: 8, WaitingSince: timestamppb.New(time.Now().Add(-6*time.Minute - 10*time.Second))},
@@ -307,12 +310,15 @@ func TestStatusTerminateRetry(t *testing.T) {
 	}
 	report = statusReport{}
 	sh.ok(&report, "status", "--run-id", run.RunID, "--json")
-	if report.State != "running" || len(report.Pools) != 4 || report.Pools[1].Waiting != 30 {
+	if report.State != "running" || len(report.Pools) != 4 || report.Pools[1].Waiting != 30 || report.Resumes != "kfp-0" || report.ResumeStep != "train" {
 		t.Errorf("%+v", report)
 	}
 	stdout, _, _ := sh.run("status", "--run-id", run.RunID)
 	if !strings.HasPrefix(stdout, "0 of 8 workers of train started for 6 min\n") {
 		t.Errorf("silence does not come first:\n%s", stdout)
+	}
+	if !strings.Contains(stdout, "goes on from kfp-0\n") {
+		t.Errorf("what it resumes is not said:\n%s", stdout)
 	}
 	for pool, notTaken := range map[string]bool{"skip": true, "end": false, "start": false} {
 		if found := regexp.MustCompile(`(?m)^` + pool + ` .* not taken`).MatchString(stdout); found != notTaken {

@@ -136,7 +136,7 @@ func TestRunsAndTasks(t *testing.T) {
 		}
 	}
 	want := []taskReport{
-		{Step: "_parameters", Task: "params", State: "succeeded", Attempts: []attemptReport{{Outcome: "succeeded", Worker: "only/0"}}},
+		{Step: "_parameters", Task: "params", State: "succeeded", Cloned: true, Attempts: []attemptReport{{Outcome: "succeeded", Worker: "only/0"}}},
 		{Step: "only", Task: "task", State: "failed", Attempts: []attemptReport{
 			{Outcome: "failed", Class: "infrastructure", Reason: "no store", Worker: "only/0"},
 			{Attempt: 1, Outcome: "failed", Class: "user", Reason: "boom", ExitCode: new(int32(1)), Worker: "only/0"},
@@ -146,7 +146,7 @@ func TestRunsAndTasks(t *testing.T) {
 		t.Error(cmp.Diff(want, tasks))
 	}
 	stdout, _, _ := sh.run("tasks", id)
-	for _, line := range []string{"only/task", "failed (infrastructure)", "failed (user)", "boom"} {
+	for _, line := range []string{"succeeded, cloned", "only/task", "failed (infrastructure)", "failed (user)", "boom"} {
 		if !strings.Contains(stdout, line) {
 			t.Errorf("%q is not in\n%s", line, stdout)
 		}
@@ -156,7 +156,7 @@ func TestRunsAndTasks(t *testing.T) {
 	}
 }
 
-// leaveARun has one task fail twice, the second time for good.
+// leaveARun has one task cloned, and one fail twice, the second time for good.
 func leaveARun(t *testing.T, c *driverclient.Client, id string) {
 	t.Helper()
 	raw, err := json.Marshal(scheduletest.Flow("only end"))
@@ -164,14 +164,18 @@ func leaveARun(t *testing.T, c *driverclient.Client, id string) {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(raw)
-	if err := c.OpenRun(t.Context(), driverclient.OpenRun{RunID: id, Definition: raw, DefinitionSHA256: hex.EncodeToString(sum[:])}); err != nil {
+	run := driverclient.OpenRun{
+		RunID: id, Definition: raw, DefinitionSHA256: hex.EncodeToString(sum[:]),
+		Parameters: new("{}"), Resume: &driverclient.Resume{OriginRun: "kfp-0"},
+	}
+	if err := c.OpenRun(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.JoinPool(t.Context(), driverclient.Join{Pool: "only", Incarnation: "w0"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range []driverclient.Outcome{
-		{Succeeded: &driverclient.Transition{}},
+		{Succeeded: &driverclient.Transition{}, Cloned: true},
 		{Failed: &driverclient.Failure{Class: driverclient.Infrastructure, Reason: "no store"}},
 		{Failed: &driverclient.Failure{Class: driverclient.User, Reason: "boom", ExitCode: new(1)}},
 	} {

@@ -18,9 +18,13 @@ type statusReport struct {
 	KFPState string `json:"kfp_state"`
 	// State is the driver's: running, succeeded, failed, cancelled; empty when
 	// it knows nothing of the run.
-	State       string       `json:"state"`
-	Reason      string       `json:"reason"`
-	Flow        string       `json:"flow,omitempty"`
+	State  string `json:"state"`
+	Reason string `json:"reason"`
+	Flow   string `json:"flow,omitempty"`
+	// Resumes is the run that this one goes on from, ResumeStep the step from
+	// which all runs anew.
+	Resumes     string       `json:"resumes,omitempty"`
+	ResumeStep  string       `json:"resume_step,omitempty"`
 	OpenedAt    *time.Time   `json:"opened_at,omitempty"`
 	EndedAt     *time.Time   `json:"ended_at,omitempty"`
 	Pools       []poolStatus `json:"pools"`
@@ -56,7 +60,7 @@ func (r *statusReport) takeKFP(run *kfp.Run) {
 func (r *statusReport) takeDriver(known *driverclient.RunView) {
 	run := known.GetRun()
 	r.State = strings.ToLower(strings.TrimPrefix(run.GetState().String(), "RUN_STATE_"))
-	r.Flow = run.GetFlow()
+	r.Flow, r.Resumes, r.ResumeStep = run.GetFlow(), run.GetResumed().GetOriginRun(), run.GetResumed().GetStep()
 	if run.GetReason() != "" {
 		r.Reason = run.GetReason()
 	}
@@ -110,6 +114,9 @@ func (r *statusReport) write(w io.Writer, now time.Time) error {
 		kfpState = "not known"
 	}
 	fmt.Fprintf(w, "run %s: %s; Kubeflow Pipelines: %s\n", r.RunID, state, kfpState)
+	if r.Resumes != "" {
+		fmt.Fprintln(w, "goes on from", r.Resumes)
+	}
 	if r.Reason != "" {
 		fmt.Fprintln(w, r.Reason)
 	}
