@@ -78,6 +78,9 @@ func (p *pod) attempt(ctx context.Context, t *driverclient.Task, asked time.Time
 		return a.clone(ctx, origin)
 	}
 	trouble := a.prepare(a.keeper.Context())
+	if a.task.Parameters && a.task.CloneFrom != "" {
+		trouble = errors.Join(trouble, a.orphaned())
+	}
 	defer a.clean()
 	if err := a.begin(a.keeper.Context()); err != nil {
 		return driverclient.Reported{}, a.giveBack(ctx, err)

@@ -43,6 +43,16 @@ func (a *attempt) originOf(ctx context.Context, task string) (*tasksocket.Origin
 	return nil, nil
 }
 
+// errNoOrigin: a run cannot go on from one whose parameters are gone: those it
+// was started with say nothing.
+var errNoOrigin = errors.New("the run that this one goes on from has no parameters that succeeded")
+
+func (a *attempt) orphaned() error {
+	scope := a.scope(0)
+	scope.Run = a.task.CloneFrom
+	return fmt.Errorf("%w: nothing is at %s of the datastore; trigger a new run instead", errNoOrigin, scope.Path())
+}
+
 // clone takes over the origin's outcome: no Python runs, and the attempt has
 // no log.
 func (a *attempt) clone(ctx context.Context, origin *tasksocket.Origin) (driverclient.Reported, error) {

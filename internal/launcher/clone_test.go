@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/internal/codepackage"
 	"github.com/millrace/millrace/internal/driverclient"
 	"github.com/millrace/millrace/internal/objstore"
 )
@@ -120,6 +121,22 @@ func TestNothingToClone(t *testing.T) {
 				t.Errorf("%+v, %v", origin, err)
 			}
 		})
+	}
+}
+
+// TestNoParametersToClone: the parameters are those of the origin run, or the
+// run has none; another attempt would not find them either.
+func TestNoParametersToClone(t *testing.T) {
+	ref := driverclient.TaskRef{Step: "_parameters", TaskID: "params"}
+	s := newLeft(t, ref, nil)
+	s.pod.pkg = &codepackage.Package{Dir: t.TempDir()}
+	s.driver.script = map[string][]any{"start": {driverclient.Attempt{}}}
+	if _, err := s.pod.attempt(t.Context(), &driverclient.Task{Ref: ref, Token: 7, Parameters: true, CloneFrom: "kfp-0"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	o := s.driver.reported[0]
+	if o.Failed == nil || o.Failed.Class != driverclient.Final || !strings.Contains(o.Failed.Reason, "F/kfp-0/_parameters/params") {
+		t.Errorf("reported %+v", o)
 	}
 }
 

@@ -33,7 +33,7 @@ const killed = 128 + int(syscall.SIGKILL)
 // attempt is registered only to say why.
 func (a *attempt) execute(ctx context.Context, trouble error) seen {
 	s := seen{parameters: a.task.Parameters, trouble: trouble}
-	s.refused = errors.Is(trouble, codepackage.ErrCorrupt)
+	s.refused = errors.Is(trouble, codepackage.ErrCorrupt) || errors.Is(trouble, errNoOrigin)
 	if err := failpoint.Hit(failpoint.LauncherAttemptStarted); err != nil && s.trouble == nil {
 		s.trouble = err
 	}
