@@ -50,11 +50,10 @@ func (r *Run) askGang(inc *incarnation, slot int) Answer {
 		if g == nil {
 			break
 		}
-		free := p.free(r.now)
-		if int64(len(free)) < g.g.width {
-			return r.lacking(s, g, len(free))
+		if free := p.idleNow(r.now); free < g.g.width {
+			return r.lacking(s, g, free)
 		}
-		r.form(g, free[:g.g.width])
+		r.form(g, p.free(r.now)[:g.g.width])
 		if t, held := inc.slots[slot]; held {
 			return r.grantOf(t)
 		}
@@ -75,6 +74,17 @@ func (p *poolState) firstWaiting(now Millis) *gang {
 		}
 	}
 	return nil
+}
+
+// idleNow counts the workers that a gang can be formed with.
+func (p *poolState) idleNow(now Millis) int64 {
+	n := int64(0)
+	for _, s := range p.seats {
+		if s.fresh(now) {
+			n++
+		}
+	}
+	return n
 }
 
 // free are the workers that a gang can be formed with, those heard of last
@@ -160,12 +170,12 @@ func (p *poolState) needed() int64 {
 // lacking answers a worker whose gang has too few others. Two runs that each
 // hold half of what a cluster has would wait for each other for ever: after
 // the deadline workers make room, each at a moment of its own.
-func (r *Run) lacking(s *seat, g *gang, free int) Answer {
+func (r *Run) lacking(s *seat, g *gang, free int64) Answer {
 	wait := Wait{Until: r.now + gangPoll}
 	deadline := r.policy.GangDeadline
 	p := s.inc.pool
 	busy := p.counts[leased] + p.counts[running]
-	if deadline <= 0 || s.inc.retryIndex >= mostGiveWays || int64(free)+busy >= g.g.width {
+	if deadline <= 0 || s.inc.retryIndex >= mostGiveWays || free+busy >= g.g.width {
 		return wait
 	}
 	waited := r.now - max(s.since, g.since, g.notBefore)
@@ -188,7 +198,7 @@ func jitter(inc *incarnation, most Millis) Millis {
 // shortSince is since when the pool's first waiting gang lacks workers.
 func (r *Run) shortSince(p *poolState) (Millis, bool) {
 	g := p.firstWaiting(r.now)
-	if g == nil || int64(len(p.free(r.now)))+p.counts[leased]+p.counts[running] >= g.g.width {
+	if g == nil || p.idleNow(r.now)+p.counts[leased]+p.counts[running] >= g.g.width {
 		return 0, false
 	}
 	return max(g.since, g.notBefore, p.dueSince), true
@@ -198,5 +208,5 @@ func (r *Run) shortSince(p *poolState) (Millis, bool) {
 // workers: 3 of 4 idle".
 func (r *Run) shortOf(p *poolState) string {
 	g := p.firstWaiting(r.now)
-	return fmt.Sprintf("step %s: %s waits for workers: %d of %d idle", g.g.node.name, g, len(p.free(r.now)), g.g.width)
+	return fmt.Sprintf("step %s: %s waits for workers: %d of %d idle", g.g.node.name, g, p.idleNow(r.now), g.g.width)
 }

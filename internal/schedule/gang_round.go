@@ -1,6 +1,9 @@
 package schedule
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // memberEnds takes the end of a member's lease into its gang: it succeeded
 // (why is empty), or the round is broken.
@@ -69,12 +72,7 @@ func (r *Run) memberSucceeded(t ref) error {
 	}
 	n := t.node()
 	p := r.pools[n.pool.index]
-	for i, other := range p.gangs {
-		if other == g {
-			p.gangs = append(p.gangs[:i:i], p.gangs[i+1:]...)
-			break
-		}
-	}
+	p.finished(g)
 	for rank := range g.g.width {
 		if err := r.arrive(ref{g.g, rank}, n.next[0]); err != nil {
 			return err
@@ -85,6 +83,15 @@ func (r *Run) memberSucceeded(t ref) error {
 	}
 	r.tryClose(n)
 	return nil
+}
+
+// finished takes a gang off the unfinished ones. It is near the front: those
+// before it are few, they run or wait for their turn.
+func (p *poolState) finished(g *gang) {
+	i := slices.Index(p.gangs, g)
+	copy(p.gangs[1:i+1], p.gangs[:i])
+	p.gangs[0] = nil
+	p.gangs = p.gangs[1:]
 }
 
 // settle gives the verdict on the rounds whose last lease has ended. A run
