@@ -281,6 +281,34 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// TestClockJumps: the machine's clock was two days ahead when the driver last
+// wrote. What was leased then is still held, and time goes on from there.
+func TestClockJumps(t *testing.T) {
+	s := newShell(t, Config{})
+	s.open(run1, oneStep())
+	s.do(joined("w0"))
+	g := s.grant("w0")
+	s.do(started("w0", g))
+	ahead := time.Now().Add(48 * time.Hour).UnixMilli()
+	if err := s.store.Append(t.Context(), ahead, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.restart(nil)
+	if _, err := s.Do(t.Context(), run1, schedule.Renewed{Incarnation: "w0", Task: g.Task, Token: g.Token}); err != nil {
+		t.Errorf("a renewal after the jump: %v", err)
+	}
+	s.do(good("w0", g))
+	next := s.grant("w0")
+	s.do(started("w0", next))
+	s.do(good("w0", next))
+	if stored, err := s.store.Clock(t.Context()); err != nil || stored < ahead {
+		t.Errorf("the clock went back to %d from %d, %v", stored, ahead, err)
+	}
+	if a := s.do(schedule.VerifyAsked{}).(schedule.VerifyAnswer); a.State != schedule.RunSucceeded {
+		t.Errorf("the run is %+v", a)
+	}
+}
+
 // TestHeldGangIsToldAtOnce: the last worker that a gang lacks decides for those
 // that are held already, and they are told in the same round.
 func TestHeldGangIsToldAtOnce(t *testing.T) {

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/millrace/millrace/internal/flowdef"
@@ -165,40 +164,5 @@ func (c *cluster) cancelled(p *pod) {
 	c.drop(p)
 	if answer.ExitFailed {
 		c.exit(p, false)
-	}
-}
-
-// disturb sends requests of leases that are over: they must change nothing.
-func (c *cluster) disturb() {
-	if len(c.ended) == 0 || !c.chance(c.sky.stale) {
-		return
-	}
-	h := c.ended[c.rng.IntN(len(c.ended))]
-	g := h.grant
-	var ev schedule.Event
-	switch c.rng.IntN(4) {
-	case 0:
-		ev = schedule.AttemptStarted{Incarnation: h.incarnation, Task: g.Task, Token: g.Token}
-	case 1:
-		ev = schedule.Renewed{Incarnation: h.incarnation, Task: g.Task, Token: g.Token}
-	case 2:
-		ev = schedule.Reported{
-			Incarnation: h.incarnation, Task: g.Task, Token: g.Token, Attempt: max(h.attempt, 0),
-			Failed: &schedule.Failure{Class: schedule.Final, Reason: "late"},
-		}
-	default:
-		ev = schedule.Released{Incarnation: h.incarnation, Task: g.Task, Token: g.Token, Reason: "late"}
-	}
-	c.stats.late++
-	answer, err := c.driver.do(ev)
-	if errors.Is(err, schedule.ErrStale) || errors.Is(err, schedule.ErrUnknown) {
-		return
-	}
-	// A report is answered with what stands on record; giving back what one
-	// does not hold is no harm.
-	a, reported := answer.(schedule.ReportAnswer)
-	_, released := ev.(schedule.Released)
-	if err != nil || !released && !reported || reported && a.Failed != nil && a.Failed.Reason == "late" {
-		c.fail("%T %+v after its lease is answered %#v, %w", ev, ev, answer, err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 var (
 	seed  = flag.Uint64("graph.seed", 0, "play only the flow of this seed")
 	first = flag.Uint64("graph.first", 1, "the first seed")
-	flows = flag.Uint64("graph.flows", 800, "how many flows are played")
+	flows = flag.Uint64("graph.flows", 600, "how many flows are played")
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -14,7 +14,7 @@ import (
 	"github.com/millrace/millrace/test/flowgen"
 )
 
-var sims = flag.Uint64("graph.sims", 300, "how many flows are simulated")
+var sims = flag.Uint64("graph.sims", 200, "how many flows are simulated")
 
 // TestSimulated runs random flows through the simulated cluster, in which
 // messages, workers, pods and drivers are lost and the store fails, in

@@ -86,6 +86,7 @@ func (w *wire) do(ev schedule.Event) (schedule.Answer, error) {
 		{driverclient.ErrStale, schedule.ErrStale},
 		{driverclient.ErrUnknown, schedule.ErrUnknown},
 		{driverclient.ErrInvalid, schedule.ErrInvalid},
+		{driverclient.ErrDenied, schedule.ErrUnknown}, // before the run is open
 	} {
 		if errors.Is(err, class.wire) {
 			return nil, fmt.Errorf("%w: %w", class.core, err)
@@ -137,10 +138,10 @@ func (w *wire) ofLease(ev schedule.Event) (schedule.Answer, error) {
 	case schedule.Released:
 		return schedule.Done{}, w.c.ReleaseLease(w.ctx, ev.Incarnation, leased(ev.Task, ev.Token), ev.ChildGone, ev.Reason)
 	case schedule.Reported:
-		o := driverclient.Outcome{Attempt: ev.Attempt, Adopted: ev.Adopted}
-		if ev.Succeeded != nil {
-			o.Succeeded = &driverclient.Transition{Next: ev.Succeeded.Next, NumSplits: ev.Succeeded.NumSplits, GangSize: ev.Succeeded.GangSize}
-		} else {
+		o := driverclient.Outcome{Attempt: ev.Attempt, Adopted: ev.Adopted, Failed: &driverclient.Failure{}}
+		if tr := ev.Succeeded; tr != nil {
+			o.Succeeded = &driverclient.Transition{Next: tr.Next, NumSplits: tr.NumSplits, GangSize: tr.GangSize}
+		} else if ev.Failed != nil {
 			o.Failed = &driverclient.Failure{Class: driverclient.Class(ev.Failed.Class), Reason: ev.Failed.Reason}
 		}
 		a, err := w.c.ReportTask(w.ctx, ev.Incarnation, leased(ev.Task, ev.Token), o)
