@@ -65,7 +65,7 @@ check: check-go check-proto check-generated check-python ## Everything that read
 
 .PHONY: check-go
 check-go: $(TOOLS)/gofumpt $(TOOLS)/staticcheck
-	@echo '== format'; out=$$(gofumpt -l cmd internal python test); test -z "$$out" || { echo "not gofumpt'ed (make fmt):"; echo "$$out"; exit 1; }
+	@echo '== format'; out=$$(gofumpt -l bench cmd internal python test); test -z "$$out" || { echo "not gofumpt'ed (make fmt):"; echo "$$out"; exit 1; }
 	@echo '== vet'; go vet ./...
 	go vet -tags=$(TAGS),failpoints ./...
 	GOOS=darwin GOARCH=arm64 go vet ./cmd/...
@@ -98,7 +98,7 @@ generate: $(TOOLS)/buf build ## Regenerate the protocol's code and docs/referenc
 
 .PHONY: fmt
 fmt: $(TOOLS)/gofumpt $(TOOLS)/buf ## Format the sources
-	gofumpt -w cmd internal python test
+	gofumpt -w bench cmd internal python test
 	buf format -w
 
 ##### tests
@@ -162,6 +162,11 @@ bench: ## Measure the core and the saving of artifacts: ratios and events, compa
 	go test -run '^$$' -bench . -benchtime 5x ./internal/artifact
 	go test -run '^$$' -bench . -benchtime 1x ./internal/schedule
 
+.PHONY: bench-data
+bench-data: .venv-bench/.ready $(TOOLS)/versitygw ## Compare the data plane with today's tools on this machine (BENCH= passes flags on)
+	go build -o .cache/bench/ ./bench/...
+	.cache/bench/transfer $(BENCH)
+
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Fuzz every target for a few seconds
 	tools/fuzz-smoke.sh $(FUZZTIME)
@@ -207,6 +212,11 @@ venvs: .venv/.ready .venv-client/.ready .venv-kfp/.ready
 	.venv-kfp/bin/pip install -q --no-deps -r python/requirements-kfp.txt
 	touch $@
 
+.venv-bench/.ready: bench/requirements.txt
+	$(PYTHON) -m venv --clear .venv-bench
+	.venv-bench/bin/pip install -q -r $<
+	touch $@
+
 TOOL = GOFLAGS= go build -modfile=tools/go.mod -trimpath -ldflags "-s -w" -o $@
 $(TOOLS)/buf: tools/go.mod tools/go.sum
 	$(TOOL) github.com/bufbuild/buf/cmd/buf
@@ -219,4 +229,4 @@ $(TOOLS)/gofumpt: tools/go.mod tools/go.sum
 
 .PHONY: clean
 clean: ## Remove all that was made here
-	rm -rf bin .cache .venv .venv-oldest .venv-client .venv-kfp .dev
+	rm -rf bin .cache .venv .venv-oldest .venv-client .venv-kfp .venv-bench .dev

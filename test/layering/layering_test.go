@@ -130,7 +130,7 @@ var mayBeImportedBy = map[string][]string{
 	"internal/objstore/retry":   {"internal/objstore/open"},
 	"internal/objstore/limit":   {"internal/objstore/open"},
 	"internal/objstore/mem":     {}, // for tests
-	"internal/objstore/open":    {"internal/launcher", "internal/driver"},
+	"internal/objstore/open":    {"internal/launcher", "internal/driver", "bench"},
 	"internal/schedule":         {"internal/dispatch", "internal/rpc", "internal/runstore", "internal/driver"},
 	"internal/driver/launchers": {"internal/driver", "internal/dev"},
 }
