@@ -29,7 +29,7 @@ class Flow:
 # One number after the other must have something that is rare in flows of a dozen tasks.
 FORCED = (
     "several-leaves", "nested", "loop-twice", "loop-first", "gang", "gang-inside", "foreach-in-case", "split-inside", "switch-inside",
-    "retry,split", "catch,foreach", "",
+    "retry,split", "catch,foreach", "twins",
 )
 FEWEST_TASKS = 5
 MOST_TRIED = 1000
