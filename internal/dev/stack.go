@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // registers the driver of kfp.db
@@ -22,6 +23,9 @@ import (
 	"github.com/millrace/millrace/internal/driver/serve"
 	"github.com/millrace/millrace/internal/metadataservice"
 )
+
+// askEvery is how often the driver asks about its runs: nothing travels.
+const askEvery = time.Second
 
 // stack is the roles of one process. stop ends what start began, however far
 // that came.
@@ -35,6 +39,8 @@ type stack struct {
 	ends []func() error
 	// failed receives the first failure of a role.
 	failed chan error
+	// engine runs the pods, once it is there.
+	engine atomic.Pointer[interp.Engine]
 }
 
 func (s *stack) start(ctx context.Context) error {
@@ -92,6 +98,7 @@ func (s *stack) startDriver(ctx context.Context, headers string) (goneFunc, erro
 	c.Listen, c.HTTPListen = s.address(s.record.Driver), s.address(strings.TrimPrefix(s.record.DriverHTTP, "http://"))
 	c.Store, c.Token, c.LauncherDir = s.home.Path("driver.db"), s.home.Token, s.cfg.LauncherDir
 	c.ServiceHeaders, c.Logger = headers, s.log.With("role", RoleDriver)
+	c.Ended, c.AskEvery = s.ended, askEvery
 	server, err := serve.Start(context.WithoutCancel(ctx), c)
 	if err != nil {
 		return nil, s.portTaken(err)
@@ -109,6 +116,19 @@ func (s *stack) startDriver(ctx context.Context, headers string) (goneFunc, erro
 		return server.Stop(ctx)
 	})
 	return func(ctx context.Context, runID, podUID string) error { return server.WorkerGone(ctx, runID, podUID) }, nil
+}
+
+// ended says how a run ended here, as a cluster's KFP would be asked.
+func (s *stack) ended(_ context.Context, runID string) (string, error) {
+	engine := s.engine.Load()
+	if engine == nil {
+		return "", nil // not up yet, or served elsewhere
+	}
+	run, err := engine.Run(strings.TrimPrefix(runID, runPrefix))
+	if errors.Is(err, interp.ErrNotFound) || err == nil && run.Ended.IsZero() {
+		return "", nil
+	}
+	return run.State, err
 }
 
 func (s *stack) startMetadata() error {
@@ -153,6 +173,7 @@ func (s *stack) startKFP(ctx context.Context, gone goneFunc) error {
 		return err
 	}
 	s.ends = append(s.ends, func() error { engine.Close(); return nil })
+	s.engine.Store(engine)
 	api, err := kfpapi.Open(ctx, db, engine, s.cfg.PodProxy, log)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ type serveOptions struct {
 	config    serve.Config
 	policy    policyOptions
 	tokenFile string
+	kfp       kfpOptions
 }
 
 // newServeCommand is the driver of a namespace.
@@ -64,6 +65,9 @@ func (o *serveOptions) declare(cmd *cobra.Command) {
 	setting.Env(flags, "long-poll", "MILLRACE_LONG_POLL")
 	setting.Secret(flags, &c.ServiceHeaders, "METAFLOW_SERVICE_HEADERS", "headers for Metaflow's metadata service, a JSON object")
 	o.policy.declare(flags)
+	o.kfp.declare(flags)
+	flags.DurationVar(&c.AskEvery, "kfp-every", 30*time.Second, "how often Kubeflow Pipelines is asked whether an open run was terminated there; without --kfp-url never")
+	setting.Env(flags, "kfp-every", "MILLRACE_KFP_EVERY")
 }
 
 // complete checks the flags and reads what they point at.
@@ -83,6 +87,11 @@ func (o *serveOptions) complete() (c serve.Config, err error) {
 	}
 	if c.Token, err = readToken(c.Token, o.tokenFile); err != nil {
 		return c, err
+	}
+	if o.kfp.url != "" {
+		if c.Ended, err = o.kfp.ended(); err != nil {
+			return c, err
+		}
 	}
 	if c.LauncherDir == "" {
 		c.LauncherDir, err = launchers.Beside()

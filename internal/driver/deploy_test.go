@@ -254,6 +254,7 @@ type fakeRuns struct {
 	millracev1.UnimplementedRunServiceServer
 	run       *millracev1.GetRunResponse
 	cancelled []string
+	closed    []string
 }
 
 func (f *fakeRuns) GetRun(context.Context, *millracev1.GetRunRequest) (*millracev1.GetRunResponse, error) {
@@ -266,6 +267,11 @@ func (f *fakeRuns) GetRun(context.Context, *millracev1.GetRunRequest) (*millrace
 func (f *fakeRuns) CancelRun(_ context.Context, in *millracev1.CancelRunRequest) (*millracev1.CancelRunResponse, error) {
 	f.cancelled = append(f.cancelled, in.GetRunId()+": "+in.GetReason())
 	return &millracev1.CancelRunResponse{}, nil
+}
+
+func (f *fakeRuns) FinishRun(_ context.Context, in *millracev1.FinishRunRequest) (*millracev1.FinishRunResponse, error) {
+	f.closed = append(f.closed, in.GetRunId()+": "+in.GetKfpState())
+	return &millracev1.FinishRunResponse{}, nil
 }
 
 func serveRuns(t *testing.T, f *fakeRuns) string {
@@ -333,6 +339,9 @@ func TestStatusTerminateRetry(t *testing.T) {
 	sh.fails("only a run that has failed", "retry", "--run-id", run.RunID)
 	server.SetState(run.KFPRunID, "FAILED")
 	sh.ok(nil, "retry", "--run-id", run.RunID)
+	if got := fmt.Sprint(runs.closed); !strings.HasSuffix(got, run.RunID+": FAILED]") {
+		t.Errorf("the driver is told that the run has ended: %s", got)
+	}
 	if server.Run(run.KFPRunID)["state"] != "RUNNING" {
 		t.Error("the run does not go on")
 	}

@@ -1,9 +1,14 @@
 package driver
 
 import (
+	"context"
+	"errors"
+	"strings"
+
 	"github.com/spf13/pflag"
 
 	"github.com/millrace/millrace/internal/buildinfo"
+	"github.com/millrace/millrace/internal/driver/serve"
 	"github.com/millrace/millrace/internal/kfp"
 	"github.com/millrace/millrace/internal/setting"
 )
@@ -28,4 +33,25 @@ func (o *kfpOptions) client() (*kfp.Client, error) {
 		URL: o.url, TokenFile: o.tokenFile, Cookie: o.cookie, Namespace: o.namespace,
 		Program: buildinfo.String("millrace-driver"),
 	})
+}
+
+// ended asks how a run ended. A run that Kubeflow Pipelines does not know may
+// be of another one: nothing follows from that.
+func (o *kfpOptions) ended() (serve.EndedFunc, error) {
+	client, err := o.client()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, run string) (string, error) {
+		found, err := client.Run(ctx, strings.TrimPrefix(run, runPrefix))
+		switch {
+		case errors.Is(err, kfp.ErrNotFound):
+			return "", nil
+		case err != nil:
+			return "", err
+		case !found.Ended():
+			return "", nil
+		}
+		return found.State, nil
+	}, nil
 }

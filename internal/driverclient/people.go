@@ -28,6 +28,14 @@ func (c *Client) CancelRun(ctx context.Context, runID, reason string) error {
 	return err
 }
 
+// CloseRun says how Kubeflow Pipelines ended the run, which its exit hook may
+// not have done.
+func (c *Client) CloseRun(ctx context.Context, runID, kfpState, message string) error {
+	in := &millracev1.FinishRunRequest{RunId: runID, KfpState: kfpState, Message: message}
+	_, err := call(ctx, "FinishRun "+runID, c.runs.FinishRun, in, c.service())
+	return err
+}
+
 // ListTasks calls fn for every task of the run, in the order of their making.
 func (c *Client) ListTasks(ctx context.Context, runID string, fn func(*millracev1.TaskView) error) error {
 	ctx, cancel := context.WithCancel(ctx)

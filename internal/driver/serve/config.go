@@ -20,6 +20,9 @@ func (c Config) check() (http.Header, error) {
 	if c.Store == "" {
 		return nil, errors.New("the store is missing: set --store to the path of a file")
 	}
+	if c.Ended != nil && c.AskEvery <= 0 {
+		return nil, fmt.Errorf("--kfp-every %s is not positive", c.AskEvery)
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return nil, errors.New("TLS takes both --tls-cert and --tls-key")
 	}

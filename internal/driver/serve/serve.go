@@ -3,7 +3,8 @@
 //
 //	sqlite store ── dispatch loop ─┬─ gRPC  launchers and people's commands (rpc)
 //	                               ├─ HTTP  /livez /readyz /metrics /launcher/
-//	                               └─ heartbeats of the runs at the metadata service
+//	                               ├─ heartbeats of the runs at the metadata service
+//	                               └─ endings of the runs that only Kubeflow Pipelines knows of
 //
 // All parts end together: when one fails the others are stopped and Wait
 // returns why.
@@ -60,7 +61,11 @@ type Config struct {
 	// ServiceHeaders is a JSON object: the headers for Metaflow's metadata
 	// service, at which the driver beats its runs.
 	ServiceHeaders string
-	Logger         *slog.Logger
+	// Ended asks Kubeflow Pipelines how a run ended there, every AskEvery. Nil:
+	// it is not asked, and a run that is terminated there stays open here.
+	Ended    EndedFunc
+	AskEvery time.Duration
+	Logger   *slog.Logger
 }
 
 // Addresses are where a Server listens, as host:port.
@@ -83,6 +88,7 @@ type Server struct {
 	http       *http.Server
 	launchers  *launchers.Kept // nil: none are served
 	beats      *heartbeats
+	endings    *endings
 
 	stop    context.CancelFunc // asks for the end
 	ending  chan context.Context
@@ -143,6 +149,7 @@ func (s *Server) listen(ctx context.Context, headers http.Header) (l listeners, 
 	}
 	m.watch(s.dispatcher)
 	s.beats = newHeartbeats(s.store, s.dispatcher, headers, s.cfg.Logger)
+	s.endings = &endings{store: s.store, dispatcher: s.dispatcher, ended: s.cfg.Ended, every: s.cfg.AskEvery, logger: s.cfg.Logger}
 	if s.cfg.LauncherDir != "" {
 		s.launchers = launchers.Keep(launchers.Open(s.cfg.LauncherDir), filepath.Join(filepath.Dir(s.cfg.Store), "launchers"), s.cfg.KeepLaunchers)
 	}
@@ -169,6 +176,7 @@ func (s *Server) run(ctx context.Context, l listeners) {
 	group.Go(func() error { return s.serveRPC(l.grpc) })
 	group.Go(func() error { return s.serveHTTP(l.http) })
 	group.Go(func() error { s.beats.run(ctx); return nil })
+	group.Go(func() error { s.endings.run(ctx); return nil })
 	group.Go(func() error { s.keepLaunchers(); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
