@@ -13,6 +13,7 @@ import (
 
 // checkGrant compares a granted task with the model's.
 func (c *cluster) checkGrant(p *pod, g schedule.Grant) {
+	c.checkClone(g)
 	if g.Parameters {
 		if g.Task != (schedule.TaskID{Step: flowdef.ParametersStep, Task: "params"}) || g.ParametersJSON != parameters || p.node.step != c.f.Start {
 			c.fail("%s is given %+v", p.incarnation, g)

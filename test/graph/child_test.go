@@ -54,12 +54,13 @@ func together(id schedule.TaskID) string {
 // in between.
 func (c *cluster) commit(p *pod) {
 	id := p.lease.grant.Task
-	good := !c.raises(id)
+	clone := p.lease.grant.CloneFrom != "" && c.origin.whole(p.lease.grant)
+	good := clone || !c.raises(id)
 	key := attemptKey{id, p.lease.attempt}
 	if was, there := c.store[key]; there && id.Step == flowdef.ParametersStep {
 		good = was
 	}
-	c.store[key] = good
+	c.store[key], c.clones[key] = good, clone
 	if p.retryIndex < restarts-1 && c.chance(c.sky.die) {
 		c.died(p)
 		return
@@ -92,7 +93,7 @@ func (c *cluster) reportSuccess(p *pod, adopted bool) {
 	id := p.lease.grant.Task
 	ev := schedule.Reported{
 		Incarnation: p.incarnation, Task: id, Token: p.lease.grant.Token, Attempt: p.lease.attempt, Adopted: adopted,
-		Succeeded: &schedule.Transition{},
+		Succeeded: &schedule.Transition{}, Cloned: c.clones[attemptKey{id, p.lease.attempt}],
 	}
 	if task := c.want[place(id)]; task != nil {
 		ev.Succeeded = &schedule.Transition{Next: task.Next, NumSplits: task.NumSplits, GangSize: task.GangSize}
@@ -109,6 +110,7 @@ func (c *cluster) reportSuccess(p *pod, adopted bool) {
 		c.fail("%v succeeded, and %s before", id, other)
 	}
 	c.got[place(id)] = id.Task
+	c.noteClone(id, ev.Cloned)
 	c.stats.tasks++
 	if adopted {
 		c.stats.adopted++

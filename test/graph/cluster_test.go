@@ -12,7 +12,7 @@ import (
 
 // driver takes the events of one run.
 type driver interface {
-	open(parameters *string) error
+	open(parameters *string, resume *schedule.Resume) error
 	do(ev schedule.Event) (schedule.Answer, error)
 }
 
@@ -52,13 +52,17 @@ type cluster struct {
 	// rounds is the first token of each gang's newest round, by its first
 	// member.
 	rounds map[string]uint64
-	// store is what attempts have committed; raised counts the user failures
+	// store is what attempts have committed, clones that from the origin run;
+	// raised counts the user failures
 	// of a place, broke are the rounds of gangs that had one; doomed is the
 	// place that fails for good until it was seen to.
 	store  map[attemptKey]bool
+	clones map[attemptKey]bool
 	raised map[string]int
 	broke  map[attemptKey]bool
 	doomed string
+	// origin is the run that this one goes on from, nil mostly.
+	origin *origin
 	// ended are leases that are over.
 	ended []held
 
@@ -68,12 +72,13 @@ type cluster struct {
 }
 
 // stats count what a run went through.
-type stats struct{ tasks, deaths, adopted, failures, reopened, late, continued int }
+type stats struct{ tasks, deaths, adopted, cloned, failures, reopened, late, continued int }
 
 func (s *stats) add(o stats) {
 	s.tasks += o.tasks
 	s.deaths += o.deaths
 	s.adopted += o.adopted
+	s.cloned += o.cloned
 	s.failures += o.failures
 	s.reopened += o.reopened
 	s.late += o.late
@@ -98,7 +103,7 @@ func newCluster(seed uint64, f *flowgen.Flow, tasks []*flowgen.Task, sky weather
 	c := &cluster{
 		f: f, def: f.Definition(), rng: rand.New(rand.NewPCG(seed, 1)), sky: sky,
 		want: map[string]*flowgen.Task{}, got: map[string]string{}, rounds: map[string]uint64{},
-		store: map[attemptKey]bool{}, raised: map[string]int{}, broke: map[attemptKey]bool{},
+		store: map[attemptKey]bool{}, clones: map[attemptKey]bool{}, raised: map[string]int{}, broke: map[attemptKey]bool{},
 	}
 	for _, t := range tasks {
 		c.want[t.Step+"/"+t.ID] = t

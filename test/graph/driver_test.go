@@ -139,8 +139,10 @@ func newDirect(ctx context.Context, d *dispatch.Dispatcher, runID string, def *f
 	return &direct{ctx, d, runID, raw, hex.EncodeToString(sum[:])}, nil
 }
 
-func (d *direct) open(parameters *string) error {
-	return d.d.Open(d.ctx, dispatch.Opening{RunID: d.runID, Definition: d.raw, DefinitionSHA256: d.sum, Parameters: parameters})
+func (d *direct) open(parameters *string, resume *schedule.Resume) error {
+	return d.d.Open(d.ctx, dispatch.Opening{
+		RunID: d.runID, Definition: d.raw, DefinitionSHA256: d.sum, Parameters: parameters, Resume: resume,
+	})
 }
 
 func (d *direct) do(ev schedule.Event) (schedule.Answer, error) { return d.d.Do(d.ctx, d.runID, ev) }

@@ -52,7 +52,7 @@ func TestOverTheWire(t *testing.T) {
 type connect func(ctx context.Context, runID string, def *flowdef.Definition) (driver, error)
 
 // playAll plays the flows of many seeds, some at once.
-func playAll(t *testing.T, count uint64, to connect) {
+func playAll(t *testing.T, count uint64, to connect, change ...func(*cluster, []*flowgen.Task)) {
 	t.Helper()
 	from, end := *first, *first+count
 	if *seed != 0 {
@@ -64,7 +64,7 @@ func playAll(t *testing.T, count uint64, to connect) {
 	group.SetLimit(4)
 	for s := from; s < end; s++ {
 		group.Go(func() error {
-			seen, err := play(ctx, to, s)
+			seen, err := play(ctx, to, s, change)
 			mu.Lock()
 			total.add(seen)
 			mu.Unlock()
@@ -78,7 +78,7 @@ func playAll(t *testing.T, count uint64, to connect) {
 }
 
 // play plays the flow of a seed, in its weather.
-func play(ctx context.Context, to connect, s uint64) (stats, error) {
+func play(ctx context.Context, to connect, s uint64, changes []func(*cluster, []*flowgen.Task)) (stats, error) {
 	f, tasks, err := flowgen.Make(s, options())
 	if err != nil {
 		return stats{}, err
@@ -92,10 +92,13 @@ func play(ctx context.Context, to connect, s uint64) (stats, error) {
 		c.driver, err = to(ctx, fmt.Sprintf("kfp-%d", s), c.def)
 	}
 	if err == nil {
+		for _, change := range changes {
+			change(c, tasks)
+		}
 		err = c.run()
 	}
 	if err != nil && ctx.Err() == nil {
-		return stats{}, fmt.Errorf("-graph.seed=%d: %s: %w", s, f, err)
+		return stats{}, fmt.Errorf("-graph.seed=%d: %s%s: %w", s, f, c.origin, err)
 	}
 	return c.stats, ctx.Err()
 }

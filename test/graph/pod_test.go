@@ -89,10 +89,11 @@ const parameters = `{"alpha":1}`
 
 func (c *cluster) join(p *pod) {
 	var given *string
+	var resume *schedule.Resume
 	if p.node.step == c.f.Start {
-		given = new(parameters)
+		given, resume = new(parameters), c.origin.resume()
 	}
-	if err := c.driver.open(given); err != nil {
+	if err := c.driver.open(given, resume); err != nil {
 		c.fail("open: %w", err)
 		return
 	}

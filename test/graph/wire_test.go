@@ -73,10 +73,12 @@ func newWire(ctx context.Context, pipe *bufconn.Listener, runID string, def *flo
 	return &wire{ctx, c, d}, err
 }
 
-func (w *wire) open(parameters *string) error {
-	return w.c.OpenRun(w.ctx, driverclient.OpenRun{
-		RunID: w.direct.runID, Definition: w.direct.raw, DefinitionSHA256: w.direct.sum, Parameters: parameters,
-	})
+func (w *wire) open(parameters *string, resume *schedule.Resume) error {
+	open := driverclient.OpenRun{RunID: w.direct.runID, Definition: w.direct.raw, DefinitionSHA256: w.direct.sum, Parameters: parameters}
+	if resume != nil {
+		open.Resume = &driverclient.Resume{OriginRun: resume.OriginRun, Step: resume.Step}
+	}
+	return w.c.OpenRun(w.ctx, open)
 }
 
 // do makes the call of an event; errors and answers become those of the core.
@@ -138,7 +140,7 @@ func (w *wire) ofLease(ev schedule.Event) (schedule.Answer, error) {
 	case schedule.Released:
 		return schedule.Done{}, w.c.ReleaseLease(w.ctx, ev.Incarnation, leased(ev.Task, ev.Token), ev.ChildGone, ev.Reason)
 	case schedule.Reported:
-		o := driverclient.Outcome{Attempt: ev.Attempt, Adopted: ev.Adopted, Failed: &driverclient.Failure{}}
+		o := driverclient.Outcome{Attempt: ev.Attempt, Adopted: ev.Adopted, Cloned: ev.Cloned, Failed: &driverclient.Failure{}}
 		if tr := ev.Succeeded; tr != nil {
 			o.Succeeded = &driverclient.Transition{Next: tr.Next, NumSplits: tr.NumSplits, GangSize: tr.GangSize}
 		} else if ev.Failed != nil {
