@@ -40,6 +40,9 @@ type cluster struct {
 	rng    *rand.Rand
 	sky    weather
 	nodes  []*node
+	// slots is how many workers can run at once, 0 for any number: gates take
+	// none.
+	slots int
 	// live are the pods that have not ended.
 	live []*pod
 	made int
@@ -115,6 +118,17 @@ func newCluster(seed uint64, f *flowgen.Flow, tasks []*flowgen.Task, sky weather
 	var err error
 	c.nodes, err = layOut(c.def)
 	return c, err
+}
+
+// busy is how many workers run.
+func (c *cluster) busy() int {
+	n := 0
+	for _, p := range c.live {
+		if p.joined {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *cluster) chance(p float64) bool { return p > 0 && c.rng.Float64() < p }

@@ -91,6 +91,9 @@ func play(ctx context.Context, to connect, s uint64, changes []func(*cluster, []
 	if err == nil {
 		c.driver, err = to(ctx, fmt.Sprintf("kfp-%d", s), c.def)
 	}
+	if s%4 == 3 && !f.Features(nil)["gang"] { // a gang has to have room
+		c.slots = 1 + int(s/4)%3
+	}
 	if err == nil {
 		for _, change := range changes {
 			change(c, tasks)

@@ -40,7 +40,7 @@ func (c *cluster) act(p *pod) bool {
 	case p.node.gate:
 		return c.askGate(p)
 	case !p.joined:
-		if c.chance(0.7) {
+		if c.chance(0.7) || c.slots > 0 && c.busy() >= c.slots {
 			return false // still waits for a node
 		}
 		c.join(p)
@@ -226,14 +226,14 @@ func (c *cluster) dies(p *pod) bool {
 	if p.retryIndex >= restarts-1 || !c.chance(c.sky.die) {
 		return false
 	}
-	if c.chance(0.3) {
-		c.must(schedule.WorkerGone{Incarnation: p.incarnation})
-	}
 	c.died(p)
 	return true
 }
 
 func (c *cluster) died(p *pod) {
 	c.stats.deaths++
+	if c.slots > 0 || c.chance(0.3) { // its successor may be long in coming
+		c.must(schedule.WorkerGone{Incarnation: p.incarnation})
+	}
 	c.podEnded(p, false)
 }
