@@ -35,6 +35,10 @@ type Config struct {
 	Memory int64
 	// Encoders bounds the compressions at a time (default GOMAXPROCS).
 	Encoders int
+	// CacheDir keeps what was loaded, up to CacheBytes; nothing is kept
+	// without it.
+	CacheDir   string
+	CacheBytes int64
 }
 
 // Pool loads and saves objects within its bounds. It is safe for concurrent
@@ -45,6 +49,10 @@ type Pool struct {
 	encoders *semaphore.Weighted
 	saving   singleflight.Group
 	writers  sync.Pool
+	readers  sync.Pool
+	blocks   chan *block
+	stored   *recent
+	cache    *cache
 }
 
 // New makes a Pool.
@@ -55,8 +63,10 @@ func New(cfg Config) *Pool {
 	if cfg.Encoders <= 0 {
 		cfg.Encoders = runtime.GOMAXPROCS(0)
 	}
-	return &Pool{
-		cfg: cfg, memory: semaphore.NewWeighted(cfg.Memory), encoders: semaphore.NewWeighted(int64(cfg.Encoders)),
+	p := &Pool{
+		cfg: cfg, blocks: make(chan *block, max(2, min(2*cfg.Encoders+2, int(cfg.Memory/4/(2*blockSize))))),
+		stored: newRecent(), cache: newCache(cfg.CacheDir, cfg.CacheBytes), readers: sync.Pool{New: func() any { return new(gzip.Reader) }},
+		memory: semaphore.NewWeighted(cfg.Memory), encoders: semaphore.NewWeighted(int64(cfg.Encoders)),
 		writers: sync.Pool{New: func() any {
 			w, err := gzip.NewWriterLevel(nil, level)
 			if err != nil {
@@ -65,6 +75,10 @@ func New(cfg Config) *Pool {
 			return w
 		}},
 	}
+	for range cap(p.blocks) {
+		p.blocks <- nil
+	}
+	return p
 }
 
 // level is that of Metaflow's own writer.

@@ -18,7 +18,7 @@ import (
 // SHA-1 and gzip level 3, on the same content in the same run: the ratio means
 // something on any machine, the MB/s only on this one.
 func BenchmarkSave(b *testing.B) {
-	for name, content := range map[string][]byte{"text": text(16 << 20), "noise": noise(16 << 20)} {
+	for name, content := range map[string][]byte{"text": text(16 << 20), "noise": noise(16 << 20), "half": half(64 << 20)} {
 		b.Run(name, func(b *testing.B) {
 			k := key(content)
 			b.SetBytes(int64(len(content)))
@@ -32,6 +32,37 @@ func BenchmarkSave(b *testing.B) {
 			b.ReportMetric(float64(python(b, content))/float64(ours), "x-python")
 		})
 	}
+}
+
+// BenchmarkLoad is the way back.
+func BenchmarkLoad(b *testing.B) {
+	for name, content := range map[string][]byte{"text": text(16 << 20), "half": half(64 << 20)} {
+		b.Run(name, func(b *testing.B) {
+			k, store, pool := key(content), mem.New(), artifact.New(artifact.Config{TempDir: b.TempDir()})
+			if err := pool.Save(b.Context(), store, k, objstore.Bytes(content), false, nil); err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(content)))
+			file := filepath.Join(b.TempDir(), "out")
+			for b.Loop() {
+				if err := pool.Load(b.Context(), store, k, file); err != nil {
+					b.Fatal(err)
+				}
+				os.Remove(file)
+			}
+		})
+	}
+}
+
+// half is content of which half is noise and half the same.
+func half(size int) []byte {
+	content := noise(size)
+	for i := range content {
+		if i&2048 != 0 {
+			content[i] = 0
+		}
+	}
+	return content
 }
 
 // python returns how long Python takes for the same, without its start.

@@ -12,14 +12,25 @@ import (
 	"os"
 	"path"
 
-	"github.com/klauspost/compress/gzip"
-
 	"github.com/millrace/millrace/internal/objstore"
 )
 
 // Load writes the decoded, verified content of the object to a new file. On an
 // error the file is gone. A missing object wraps fs.ErrNotExist.
-func (p *Pool) Load(ctx context.Context, store objstore.Store, key, file string) (err error) {
+func (p *Pool) Load(ctx context.Context, store objstore.Store, key, file string) error {
+	kept, err := p.cache.copyTo(ctx, key, file)
+	if kept || err != nil {
+		return err
+	}
+	if err := p.load(ctx, store, key, file); err != nil {
+		return err
+	}
+	p.stored.add(store, key)
+	p.cache.offer(key, file)
+	return nil
+}
+
+func (p *Pool) load(ctx context.Context, store objstore.Store, key, file string) (err error) {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("artifact %s: %w", path.Base(key), err)
@@ -40,51 +51,68 @@ func (p *Pool) Load(ctx context.Context, store objstore.Store, key, file string)
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		return Decode(key, info.Metadata, r, f)
+		return p.decode(ctx, info, key, r, f)
 	})
 }
 
-// Decode copies the content of a content-addressed object to w, by the rules
+// decode copies the content of a content-addressed object to w, by the rules
 // of Metaflow's reader, and verifies it.
-func Decode(key string, md objstore.Metadata, r io.Reader, w io.Writer) error {
-	raw := false
-	if text, ok := md[objstore.UserAttributes]; ok {
-		var a attributes
-		if err := json.Unmarshal([]byte(text), &a); err != nil {
-			return corrupt(key, "its attributes %q are no JSON object", text)
-		}
-		switch {
-		case a.Raw:
-			raw = true
-		case a.Version == nil:
-			return corrupt(key, "its attributes %q have no cas_version", text)
-		case *a.Version != 1:
-			return corrupt(key, "its encoding has version %d, this launcher knows 1: was it written by a newer Metaflow?", *a.Version)
-		}
-	}
-	broken := &readError{r: r}
-	content := io.Reader(broken)
-	if !raw {
-		z, err := gzip.NewReader(bufio.NewReaderSize(broken, 64<<10))
-		if err != nil {
-			return broken.or(corrupt(key, "it is stored as gzip but does not begin as such: %v", err))
-		}
-		defer z.Close()
-		content = z
-	}
-	hash := sha1.New()
-	into := &writeError{w: w}
-	n, err := io.Copy(io.MultiWriter(hash, into), content)
-	if into.err != nil {
-		return fmt.Errorf("artifact %s: %w", path.Base(key), into.err)
-	}
+func (p *Pool) decode(ctx context.Context, info objstore.Info, key string, r io.Reader, w io.Writer) error {
+	raw, err := isRaw(key, info.Metadata)
 	if err != nil {
-		return broken.or(corrupt(key, "it cannot be decoded after %d bytes: %v", n, err))
+		return err
+	}
+	broken, hash, n := &readError{r: r}, sha1.New(), int64(0)
+	var writing error
+	err = p.inOrder(ctx, func(ctx context.Context, emit func(*block)) error {
+		if raw {
+			return p.plainBlocks(ctx, broken, emit)
+		}
+		return p.unpackBlocks(ctx, bufio.NewReaderSize(broken, 64<<10), emit)
+	}, func(content []byte) error {
+		hash.Write(content)
+		n += int64(len(content))
+		_, writing = w.Write(content)
+		return writing
+	})
+	switch notGzip := (notGzipError{}); {
+	case writing != nil:
+		return fmt.Errorf("artifact %s: %w", path.Base(key), writing)
+	case err == nil:
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case broken.err != nil:
+		return broken.err
+	case errors.As(err, &notGzip):
+		return corrupt(key, "it is stored as gzip but does not begin as such: %v", err)
+	default:
+		return corrupt(key, "it cannot be decoded after %d bytes: %v", n, err)
 	}
 	if got := hex.EncodeToString(hash.Sum(nil)); got != path.Base(key) {
 		return corrupt(key, "its %d bytes have SHA-1 %s, expected %s", n, got, path.Base(key))
 	}
 	return nil
+}
+
+// isRaw says by an object's attributes whether it is stored as it is.
+func isRaw(key string, md objstore.Metadata) (bool, error) {
+	text, ok := md[objstore.UserAttributes]
+	if !ok {
+		return false, nil
+	}
+	var a attributes
+	if err := json.Unmarshal([]byte(text), &a); err != nil {
+		return false, corrupt(key, "its attributes %q are no JSON object", text)
+	}
+	switch {
+	case a.Raw:
+		return true, nil
+	case a.Version == nil:
+		return false, corrupt(key, "its attributes %q have no cas_version", text)
+	case *a.Version != 1:
+		return false, corrupt(key, "its encoding has version %d, this launcher knows 1: was it written by a newer Metaflow?", *a.Version)
+	}
+	return false, nil
 }
 
 // readError tells a broken connection from broken content.
@@ -96,26 +124,6 @@ type readError struct {
 func (b *readError) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		b.err = err
-	}
-	return n, err
-}
-
-func (b *readError) or(err error) error {
-	if b.err != nil {
-		return b.err
-	}
-	return err
-}
-
-type writeError struct {
-	w   io.Writer
-	err error
-}
-
-func (b *writeError) Write(p []byte) (int, error) {
-	n, err := b.w.Write(p)
-	if err != nil {
 		b.err = err
 	}
 	return n, err

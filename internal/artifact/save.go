@@ -23,6 +23,9 @@ import (
 // The source may change or vanish once Save returns; what is stored is an own
 // copy, so a source that changes meanwhile cannot store a wrong object.
 func (p *Pool) Save(ctx context.Context, store objstore.Store, key string, src objstore.Source, raw bool, fence func(context.Context) error) error {
+	if p.stored.has(store, key) {
+		return nil
+	}
 	// Two savers of one key in this process do the work once.
 	mine := false
 	_, err, _ := p.saving.Do(fmt.Sprintf("%p %s", store, key), func() (any, error) {
@@ -31,7 +34,10 @@ func (p *Pool) Save(ctx context.Context, store objstore.Store, key string, src o
 	})
 	if err != nil && !mine && ctx.Err() == nil {
 		// What ended the other's save, its context or its source, is not ours.
-		return p.save(ctx, store, key, src, raw, fence)
+		err = p.save(ctx, store, key, src, raw, fence)
+	}
+	if err == nil {
+		p.stored.add(store, key)
 	}
 	return err
 }
@@ -71,10 +77,6 @@ type encoded struct {
 }
 
 func (p *Pool) encode(ctx context.Context, key string, src objstore.Source, raw bool) (*encoded, error) {
-	if err := p.encoders.Acquire(ctx, 1); err != nil {
-		return nil, context.Cause(ctx)
-	}
-	defer p.encoders.Release(1)
 	r, err := src.Open()
 	if err != nil {
 		return nil, fmt.Errorf("artifact %s: %w", path.Base(key), err)
@@ -93,12 +95,20 @@ func (p *Pool) encode(ctx context.Context, key string, src objstore.Source, raw 
 		return nil, fmt.Errorf("artifact %s: %w", path.Base(key), err)
 	}
 	e.raw = raw
-	err = p.pack(out, io.MultiReader(bytes.NewReader(head), counted), raw)
+	content := io.MultiReader(bytes.NewReader(head), counted)
+	if raw || src.Size() <= blockSize {
+		err = p.packAlone(ctx, out, content, raw)
+	} else {
+		err = p.packBlocks(ctx, out, content)
+	}
 	if err == nil {
 		e.source, err = out.finish()
 	}
 	if err != nil {
 		e.release()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		return nil, fmt.Errorf("artifact %s: encoding it: %w", path.Base(key), err)
 	}
 	if got := hex.EncodeToString(hash.Sum(nil)); got != path.Base(key) {
@@ -106,6 +116,15 @@ func (p *Pool) encode(ctx context.Context, key string, src objstore.Source, raw 
 		return nil, corrupt(key, "the %d bytes to be stored have SHA-1 %s, expected %s", counted.n, got, path.Base(key))
 	}
 	return e, nil
+}
+
+// packAlone packs on this goroutine, when a core is free for it.
+func (p *Pool) packAlone(ctx context.Context, w io.Writer, r io.Reader, raw bool) error {
+	if err := p.encoders.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer p.encoders.Release(1)
+	return p.pack(w, r, raw)
 }
 
 func (p *Pool) pack(w io.Writer, r io.Reader, raw bool) error {

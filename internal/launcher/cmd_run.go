@@ -138,9 +138,13 @@ func (o *runOptions) pod(w *worker, env *Env) (*pod, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("supervise tasks: %w", err)
 	}
+	memory := newMemory(o.cgroup)
+	artifacts := artifact.New(artifact.Config{
+		TempDir: encode, CacheDir: filepath.Join(folder, "artifacts"), CacheBytes: cacheBytes(folder, memory.sample().limit),
+	})
 	p := &pod{
 		worker: w, environ: env.Environ, console: env.Stdout, stores: stores, store: store, metadata: service,
-		artifacts: artifact.New(artifact.Config{TempDir: encode}), supervisor: supervisor, memory: newMemory(o.cgroup),
+		artifacts: artifacts, supervisor: supervisor, memory: memory,
 		folder: folder, grace: o.grace,
 	}
 	return p, func() {
