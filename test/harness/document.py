@@ -1,7 +1,9 @@
 """docs/proof.md: what long runs of the tests came to, with the command, the day and the machine."""
 
+import datetime
 import os
 import platform
+import subprocess
 
 from .paths import ROOT
 
@@ -17,6 +19,8 @@ def replace(name: str, text: str) -> None:
     PROOF.write_text(before + begin + text + end + after)
 
 
-def machine() -> str:
+def circumstances() -> str:
+    """The day, the revision and the machine."""
+    revision = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return f"{datetime.date.today()}, revision {revision or 'unknown'}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, Python {platform.python_version()}"

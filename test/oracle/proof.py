@@ -6,7 +6,6 @@
 import argparse
 import collections
 import concurrent.futures
-import datetime
 import pathlib
 import shlex
 import sys
@@ -79,7 +78,7 @@ def report(args: argparse.Namespace, outcomes: list[fleet.Outcome], failures: di
         words.update(outcome.flow.plan["features"])
     command = f"{PYTHON.relative_to(PYTHON.parents[2])} test/oracle/proof.py {shlex.join(sys.argv[1:])}".strip()
     return "\n".join([
-        f"`{command}`, {datetime.date.today()}, {document.machine()}, {took / 60:.0f} min.",
+        f"`{command}`, {document.circumstances()}, {took / 60:.0f} min.",
         "",
         f"**{len(outcomes)} of {args.runs} flows ran to their end; in {len(failures)} something differed from Metaflow's own `run`.**",
         *(["", "What differed:", ""] + [f"- {' '.join(why.split())[:400]}" for why in failures.values()] if failures else []),
