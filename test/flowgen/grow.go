@@ -211,8 +211,8 @@ func (g *grower) gang() item {
 	return g.join(i, []int{member})
 }
 
-// twins are two splits of a kind that a switch chooses between, and that share
-// all steps up to their join.
+// twins are two splits of a kind that a switch chooses between, maybe with a
+// step on the way to one, and that share all steps up to their join.
 func (g *grower) twins() item {
 	chooser := g.add(Switch, "pick")
 	copied := len(g.steps)
@@ -234,12 +234,16 @@ func (g *grower) twins() item {
 	if other.Kind == Foreach {
 		other.Most++
 	}
-	g.steps = slices.Insert(g.steps, copied+1, other)
-	g.left--
+	second := []Step{other}
+	if g.chance(0.4) {
+		second = []Step{{Name: "to_" + other.Name, Kind: Linear, Next: []string{other.Name}}, other}
+	}
+	g.steps = slices.Insert(g.steps, copied+1, second...)
+	g.left -= len(second)
 	s := &g.steps[chooser]
-	s.Next = []string{g.steps[copied].Name, other.Name}
+	s.Next = []string{g.steps[copied].Name, second[0].Name}
 	s.Keys = []string{"1", "2"}
-	return item{chooser, block.exit + 1}
+	return item{chooser, block.exit + len(second)}
 }
 
 // block grows the regions inside a split, and its join.

@@ -105,11 +105,14 @@ func (f *Flow) writeStep(b *strings.Builder, s *Step) {
 
 // mark says which step is the first and the last where their names do not.
 func (f *Flow) mark(s *Step) string {
+	if len(f.Steps) == 1 && f.draw("bare")%2 == 0 {
+		return "" // a single step needs no mark
+	}
 	var marks []string
-	if s.Name == f.Start && s.Name != "start" && len(f.Steps) > 1 {
+	if s.Name == f.Start && s.Name != "start" {
 		marks = append(marks, "start=True")
 	}
-	if s.Name == f.End && s.Name != "end" && len(f.Steps) > 1 {
+	if s.Name == f.End && s.Name != "end" {
 		marks = append(marks, "end=True")
 	}
 	if len(marks) == 0 {
