@@ -43,6 +43,8 @@ type Info struct {
 	Modified time.Time
 	// Metadata is set by Stat and Get; List may leave it nil.
 	Metadata Metadata
+	// Tag, where a store has one, is another when the content is. Set by Get.
+	Tag string
 }
 
 // Source is content that can be read more than once, so that a put can be

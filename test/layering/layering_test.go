@@ -123,16 +123,17 @@ var mayBeImportedBy = map[string][]string{
 	"internal/dev":      {"internal/driver"},
 	"python":            {"internal/codepackage"},
 
-	"internal/runstore/sqlite":  {"internal/driver/serve"},
-	"internal/metadataservice":  {"internal/driver", "internal/dev"},
-	"internal/objstore/file":    {"internal/objstore/open"},
-	"internal/objstore/s3":      {"internal/objstore/open"},
-	"internal/objstore/retry":   {"internal/objstore/open"},
-	"internal/objstore/limit":   {"internal/objstore/open"},
-	"internal/objstore/mem":     {}, // for tests
-	"internal/objstore/open":    {"internal/launcher", "internal/driver", "bench"},
-	"internal/schedule":         {"internal/dispatch", "internal/rpc", "internal/runstore", "internal/driver"},
-	"internal/driver/launchers": {"internal/driver", "internal/dev"},
+	"internal/runstore/sqlite":   {"internal/driver/serve"},
+	"internal/metadataservice":   {"internal/driver", "internal/dev"},
+	"internal/objstore/file":     {"internal/objstore/open"},
+	"internal/objstore/s3":       {"internal/objstore/open"},
+	"internal/objstore/retry":    {"internal/objstore/open"},
+	"internal/objstore/limit":    {"internal/objstore/open"},
+	"internal/objstore/transfer": {"internal/objstore/open"},
+	"internal/objstore/mem":      {}, // for tests
+	"internal/objstore/open":     {"internal/launcher", "internal/driver", "bench"},
+	"internal/schedule":          {"internal/dispatch", "internal/rpc", "internal/runstore", "internal/driver"},
+	"internal/driver/launchers":  {"internal/driver", "internal/dev"},
 }
 
 func TestLayers(t *testing.T) {

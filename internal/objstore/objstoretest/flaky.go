@@ -83,7 +83,11 @@ func (f *Flaky) Get(ctx context.Context, key string, r objstore.Range, fn func(o
 	}
 	return f.Store.Get(ctx, key, r, func(info objstore.Info, body io.Reader) error {
 		if err := f.after("get", key); err != nil {
-			body = io.MultiReader(io.LimitReader(body, info.Size/2), failing{err})
+			size := info.Size
+			if r.Length >= 0 {
+				size = min(size, r.Length)
+			}
+			body = io.MultiReader(io.LimitReader(body, size/2), failing{err})
 		}
 		return fn(info, body)
 	})

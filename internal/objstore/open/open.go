@@ -1,6 +1,6 @@
 // Package open turns what Metaflow calls a datastore, a type and a root, into
-// a ready store: adapter, watchdog, limit and retry, in this order from the
-// inside. It is the door to the adapters; nothing else imports them.
+// a ready store: adapter, watchdog, limit, retry and, where there is a wire,
+// transfer, in this order from the inside. It is the door to the adapters; nothing else imports them.
 package open
 
 import (
@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/internal/objstore/limit"
 	"github.com/millrace/millrace/internal/objstore/retry"
 	"github.com/millrace/millrace/internal/objstore/s3"
+	"github.com/millrace/millrace/internal/objstore/transfer"
 	"github.com/millrace/millrace/internal/objstore/watchdog"
 )
 
@@ -70,6 +71,7 @@ type Stores struct {
 	options Options
 	tokens  limit.Tokens
 	retrier *retry.Retrier
+	engine  *transfer.Engine
 	buckets *s3.Clients
 
 	mu   sync.Mutex
@@ -84,6 +86,7 @@ func New(options Options) *Stores {
 		options: o,
 		tokens:  limit.New(o.Connections),
 		retrier: retry.New(retry.Config{Budget: o.RetryBudget, Logger: o.Logger}),
+		engine:  transfer.New(transfer.Config{}),
 		buckets: s3.NewClients(s3.Config{Endpoint: o.S3Endpoint, Encryption: o.S3Encryption, WriteTimeout: o.WriteTimeout}),
 		open:    map[[2]string]objstore.Store{},
 	}
@@ -102,7 +105,10 @@ func (s *Stores) Store(typ, root string) (objstore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	store := s.retrier.Wrap(limit.Wrap(watchdog.Wrap(adapter, s.options.Stall), s.tokens))
+	var store objstore.Store = s.retrier.Wrap(limit.Wrap(watchdog.Wrap(adapter, s.options.Stall), s.tokens))
+	if typ != "local" { // parts of a file on a disk come no faster
+		store = s.engine.Wrap(store)
+	}
 	s.open[id] = store
 	return store, nil
 }
@@ -115,7 +121,7 @@ func (s *Stores) adapter(typ, root string) (objstore.Store, error) {
 		}
 		return file.New(root), nil
 	case "s3":
-		return s.buckets.Store(root, s.retrier.Do)
+		return s.buckets.Store(root)
 	case "gs", "azure":
 		return nil, fmt.Errorf("datastore type %q (root %q) is not supported yet: use s3, or local files", typ, root)
 	default:

@@ -31,18 +31,14 @@ type Config struct {
 	Encryption string
 	// WriteTimeout bounds each request that writes; 0 is no bound.
 	WriteTimeout time.Duration
-	// PartSize is the size above which an object goes up in parts of that
-	// size (default 16 MiB; a write request must be able to carry one within
-	// WriteTimeout).
+	// PartSize is that of the parts of an upload (default 16 MiB), unless the
+	// object has too many of them.
 	PartSize int64
-	// PartBuffers bounds the parts held in memory over all puts (default 6).
-	PartBuffers int
 }
 
 // Clients makes stores that share one connection pool and credential chain.
 type Clients struct {
-	cfg     Config
-	buffers chan []byte
+	cfg Config
 	// exists holds the buckets that have answered for an object.
 	exists sync.Map
 
@@ -55,24 +51,11 @@ func NewClients(cfg Config) *Clients {
 	if cfg.PartSize <= 0 {
 		cfg.PartSize = 16 << 20
 	}
-	if cfg.PartBuffers <= 0 {
-		cfg.PartBuffers = 6
-	}
-	c := &Clients{cfg: cfg, buffers: make(chan []byte, cfg.PartBuffers)}
-	for range cfg.PartBuffers {
-		c.buffers <- nil // allocated when first taken
-	}
-	return c
+	return &Clients{cfg: cfg}
 }
 
-// Retry tries one part of a larger upload again; it is retry.Retrier.Do.
-type Retry func(ctx context.Context, what string, try func() error) error
-
-// Once is the Retry that does not.
-func Once(_ context.Context, _ string, try func() error) error { return try() }
-
 // Store returns the store of a root such as s3://bucket/prefix.
-func (c *Clients) Store(root string, retry Retry) (*Store, error) {
+func (c *Clients) Store(root string) (*Store, error) {
 	rest, ok := strings.CutPrefix(root, "s3://")
 	bucket, prefix, _ := strings.Cut(rest, "/")
 	if !ok || bucket == "" || strings.ContainsAny(bucket, " ?#%\\") {
@@ -82,7 +65,7 @@ func (c *Clients) Store(root string, retry Retry) (*Store, error) {
 	if prefix != "" {
 		prefix += "/"
 	}
-	return &Store{clients: c, retry: retry, bucket: bucket, prefix: prefix}, nil
+	return &Store{clients: c, bucket: bucket, prefix: prefix}, nil
 }
 
 func (c *Clients) know(bucket string) { c.exists.Store(bucket, true) }

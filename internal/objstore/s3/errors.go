@@ -81,10 +81,12 @@ func (s *Store) classify(ctx context.Context, err error) (what string, class err
 		return fmt.Sprintf("the credentials do not allow this (%s): grant s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on bucket %q", told, s.bucket), fs.ErrPermission
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return fmt.Sprintf("bucket %q is in another region%s (%s): set AWS_REGION to it", s.bucket, region(err), told), fs.ErrPermission
+	case "NoSuchUpload":
+		return "the upload is gone: does a rule of the bucket remove what is incomplete? (" + told + ")", objstore.ErrUploadGone
 	case "PreconditionFailed":
 		return told, fs.ErrExist
 	case "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "RequestTimeoutException", "OperationAborted",
-		"ConditionalRequestConflict", "Throttling", "ThrottlingException", "RequestLimitExceeded", "BandwidthLimitExceeded", "NoSuchUpload":
+		"ConditionalRequestConflict", "Throttling", "ThrottlingException", "RequestLimitExceeded", "BandwidthLimitExceeded":
 		return explain(code, httpStatus, text), objstore.ErrTransient
 	}
 	switch {

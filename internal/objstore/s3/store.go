@@ -18,12 +18,11 @@ import (
 // Store is one bucket and prefix.
 type Store struct {
 	clients *Clients
-	retry   Retry
 	bucket  string
 	prefix  string
 }
 
-var _ objstore.Store = (*Store)(nil)
+var _ objstore.PartStore = (*Store)(nil)
 
 // object checks a key and returns its name in the bucket.
 func (s *Store) object(ctx context.Context, key string) (*s3.Client, *string, error) {
@@ -70,6 +69,7 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, fn func(o
 	defer out.Body.Close()
 	info := objstore.Info{
 		Key: key, Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified), Metadata: metadata(out.Metadata),
+		Tag: aws.ToString(out.ETag),
 	}
 	if out.ContentRange != nil {
 		if _, total, ok := strings.Cut(*out.ContentRange, "/"); ok {

@@ -15,7 +15,9 @@ import (
 
 	"github.com/millrace/millrace/internal/objstore"
 	"github.com/millrace/millrace/internal/objstore/objstoretest"
+	"github.com/millrace/millrace/internal/objstore/retry"
 	"github.com/millrace/millrace/internal/objstore/s3"
+	"github.com/millrace/millrace/internal/objstore/transfer"
 )
 
 // everyCall returns the errors of all operations on a store, by name.
@@ -34,7 +36,7 @@ func everyCall(ctx context.Context, s objstore.Store) map[string]error {
 
 func open(t *testing.T, cfg s3.Config, root string) *s3.Store {
 	t.Helper()
-	store, err := s3.NewClients(cfg).Store(root, s3.Once)
+	store, err := s3.NewClients(cfg).Store(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,19 +198,10 @@ func TestParts(t *testing.T) {
 				}
 			}))
 			t.Cleanup(server.Close)
-			twice := func(_ context.Context, _ string, try func() error) error {
-				err := try()
-				if errors.Is(err, objstore.ErrTransient) {
-					err = try()
-				}
-				return err
-			}
-			clients := s3.NewClients(s3.Config{Endpoint: server.URL, PartSize: 1000, PartBuffers: 2})
-			store, err := clients.Store("s3://bucket/root", twice)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = store.Put(t.Context(), "k", objstore.Bytes(slices.Repeat([]byte("x"), 3500)), objstore.PutOptions{})
+			again := retry.New(retry.Config{First: time.Millisecond, Budget: 20 * time.Millisecond})
+			bare := open(t, s3.Config{Endpoint: server.URL, PartSize: 1000}, "s3://bucket/root")
+			store := transfer.New(transfer.Config{Whole: 1000}).Wrap(again.Wrap(bare))
+			err := store.Put(t.Context(), "k", objstore.Bytes(slices.Repeat([]byte("x"), 3500)), objstore.PutOptions{})
 			if (err != nil) != r.aborted || err != nil && !errors.Is(err, objstore.ErrTransient) {
 				t.Errorf("Put = %v", err)
 			}
@@ -222,7 +215,7 @@ func TestParts(t *testing.T) {
 func TestRoots(t *testing.T) {
 	clients := s3.NewClients(s3.Config{})
 	for _, root := range []string{"", "bucket/x", "s3://", "s3:///x", "s3://a b/x", "gs://bucket/x", "s3://b?x/y"} {
-		if _, err := clients.Store(root, s3.Once); err == nil || !strings.Contains(err.Error(), "want s3://bucket/prefix") {
+		if _, err := clients.Store(root); err == nil || !strings.Contains(err.Error(), "want s3://bucket/prefix") {
 			t.Errorf("root %q: %v", root, err)
 		}
 	}

@@ -87,15 +87,20 @@ func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 // Put implements objstore.Store. Progress is the reading of the source.
 func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts objstore.PutOptions) error {
 	ctx, w := s.watch(ctx)
-	if fence := opts.Fence; fence != nil {
-		// A fence may wait for the driver; that is not the store's silence.
-		opts.Fence = func(ctx context.Context) error {
-			w.pause()
-			defer w.progress()
-			return fence(ctx)
-		}
-	}
+	opts.Fence = w.unwatched(opts.Fence)
 	return w.end(ctx, "put "+key, s.next.Put(ctx, key, source{src, w}, opts))
+}
+
+// unwatched lets a fence wait for the driver: that is not the store's silence.
+func (w *watch) unwatched(fence func(context.Context) error) func(context.Context) error {
+	if fence == nil {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		w.pause()
+		defer w.progress()
+		return fence(ctx)
+	}
 }
 
 type source struct {

@@ -1,0 +1,44 @@
+package objstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// PartStore is a store that also takes a big object in parts, each of them a
+// request of its own. Package transfer uses it.
+type PartStore interface {
+	Store
+	// Begin opens the upload of an object of that size. Nothing can be seen of
+	// it before Complete. errors.ErrUnsupported says to use Put.
+	Begin(ctx context.Context, key string, size int64, opts PutOptions) (Upload, error)
+}
+
+// Upload is an object on its way in parts. It is safe for concurrent use.
+type Upload interface {
+	// PartSize is the size of every part but the last.
+	PartSize() int64
+	// Part sends the part of that number, counted from 0. Sending it again
+	// replaces it.
+	Part(ctx context.Context, number int, content Source) error
+	// Complete makes the object visible, under the options given to Begin but
+	// for the fence, which is that of these.
+	Complete(ctx context.Context, opts PutOptions) error
+	// Abort removes what was sent, once no part is under way any more.
+	Abort(ctx context.Context) error
+}
+
+// ErrUploadGone is wrapped when the server no longer knows an upload that was
+// begun: only beginning anew helps.
+var ErrUploadGone = errors.New("the server no longer knows the upload")
+
+// Begin opens an upload at a store that may be none of parts, which decorators
+// only learn when they are asked.
+func Begin(ctx context.Context, store Store, key string, size int64, opts PutOptions) (Upload, error) {
+	parts, ok := store.(PartStore)
+	if !ok {
+		return nil, fmt.Errorf("put %s in parts: %w", key, errors.ErrUnsupported)
+	}
+	return parts.Begin(ctx, key, size, opts)
+}
