@@ -95,7 +95,7 @@ def test_what_a_step_does_may_change(origin):
 
 
 def test_the_definition_is_elsewhere(origin):
-    deployed = origin.user.folder / "deployed.json"
+    deployed = origin.user.folder / "version.json"
     report = json.loads(deployed.read_text())
     deployed.write_text(json.dumps({**report, "definition_sha256": "0" * 64}))
     origin.refused("--origin-run-id", "kfp-1", says=["is not the one from which version v1 was made"])

@@ -7,3 +7,4 @@ asked for.
 
 CLIS_DESC = [("kubeflow-pipelines", ".kubeflow.cli.cli")]
 STEP_DECORATORS_DESC = [("kubernetes", ".kubernetes_decorator.KubernetesDecorator")]
+DEPLOYER_IMPL_PROVIDERS_DESC = [("kubeflow-pipelines", ".kubeflow.deployer.KubeflowPipelinesDeployer")]

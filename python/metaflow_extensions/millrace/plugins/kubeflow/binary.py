@@ -11,10 +11,10 @@ from .errors import KubeflowPipelinesException
 VARIABLE = "MILLRACE_DRIVER_BIN"
 
 
-def find():
+def find(env=None):
     """MILLRACE_DRIVER_BIN, else the one installed beside this interpreter,
     else the one on PATH."""
-    named = os.environ.get(VARIABLE)
+    named = (os.environ if env is None else env).get(VARIABLE)
     if named:
         if not os.access(named, os.X_OK):
             raise KubeflowPipelinesException("%s is %s, which is no program that can be run." % (VARIABLE, named))
@@ -28,11 +28,11 @@ def find():
     return found
 
 
-def run(*args, stdin=None):
+def run(*args, stdin=None, env=None):
     """One command of the driver; its standard output as text."""
-    program = find()
+    program = find(env)
     try:
-        done = subprocess.run([program, *args], input=stdin, capture_output=True)
+        done = subprocess.run([program, *args], input=stdin, capture_output=True, env=env)
     except OSError as error:
         raise KubeflowPipelinesException("%s could not be run: %s" % (program, error)) from error
     said = done.stderr.decode("utf-8", "replace").strip()
@@ -45,8 +45,8 @@ def run(*args, stdin=None):
     return done.stdout.decode("utf-8")
 
 
-def run_json(*args, stdin=None):
-    out = run(*args, "--json", stdin=stdin)
+def run_json(*args, stdin=None, env=None):
+    out = run(*args, "--json", stdin=stdin, env=env)
     try:
         return json.loads(out)
     except ValueError as error:

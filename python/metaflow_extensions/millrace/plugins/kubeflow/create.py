@@ -10,9 +10,24 @@ from metaflow.tagging_util import validate_tags
 from . import binary, definition, flow_parameters, names, tokens
 from .errors import KubeflowPipelinesException
 from .refuse import refuse
+from .trigger import write_attributes
 
 
-def create(obj, only_yaml, output, tags, user_namespace, max_workers, max_splits, launcher, image, authorize, generate_new_token, given_token):
+def create(
+    obj,
+    only_yaml,
+    output,
+    tags,
+    user_namespace,
+    max_workers,
+    max_splits,
+    launcher,
+    image,
+    authorize,
+    generate_new_token,
+    given_token,
+    deployer_attribute_file,
+):
     obj.check(obj.graph, obj.flow, obj.environment, pylint=obj.pylint)
     pipeline, token_prefix, is_project = names.resolve(obj.millrace_name)
     validate_tags(tags)
@@ -55,6 +70,7 @@ def create(obj, only_yaml, output, tags, user_namespace, max_workers, max_splits
             compiled(obj, args, output)
         else:
             deployed(obj, pipeline, args)
+    write_attributes(deployer_attribute_file, name=pipeline, flow_name=obj.flow.name, metadata=obj.metadata.metadata_str())
 
 
 def save_package(obj):

@@ -23,7 +23,7 @@ class CannotResume(KubeflowPipelinesException):
     headline = "The run cannot be resumed"
 
 
-def resume(obj, origin_run_id, step, run_id_file):
+def resume(obj, origin_run_id, step, run_id_file, attribute_file):
     pipeline, _, _ = names.resolve(obj.millrace_name)
     origin = origin_of(obj, pipeline, origin_run_id)
     before = steps_of_run(obj, origin)
@@ -41,7 +41,7 @@ def resume(obj, origin_run_id, step, run_id_file):
         args += ["--resume-step", step]
     if obj.millrace_url:
         args += ["--kfp-url", obj.millrace_url]
-    started(obj, pipeline, binary.run_json(*args), run_id_file, "resumes *%s*" % origin)
+    started(obj, pipeline, binary.run_json(*args), run_id_file, attribute_file, "resumes *%s*" % origin)
 
 
 def origin_of(obj, pipeline, given):

@@ -10,28 +10,36 @@ from . import binary, flow_parameters, names
 from .errors import KubeflowPipelinesException
 
 
-def trigger(obj, given, values, run_id_file):
+def trigger(obj, given, values, run_id_file, attribute_file):
     pipeline, _, _ = names.resolve(obj.millrace_name)
     args = ["--pipeline", pipeline, "--parameters", "-"]
     if obj.millrace_url:
         args += ["--kfp-url", obj.millrace_url]
     data = json.dumps(exact_values(obj, given, values), ensure_ascii=False, allow_nan=False).encode("utf-8")
-    started(obj, pipeline, binary.run_json("trigger", *args, stdin=data), run_id_file, "triggered")
+    started(obj, pipeline, binary.run_json("trigger", *args, stdin=data), run_id_file, attribute_file, "triggered")
 
 
-def started(obj, pipeline, report, run_id_file, how):
-    """Says which run the driver started, and keeps it for `status`."""
+def started(obj, pipeline, report, run_id_file, attribute_file, how):
+    """Says which run the driver started, to a Deployer too, and keeps it for `status`."""
     run_id = report.get("run_id")
     if not run_id:
         raise KubeflowPipelinesException("driver trigger did not say which run it started: %s" % report)
     if run_id_file:
         with open(run_id_file, "w", encoding="utf-8") as f:
             f.write(run_id)
+    write_attributes(attribute_file, name=run_id, metadata=obj.metadata.metadata_str(), pathspec="%s/%s" % (obj.flow.name, run_id))
     remember(pipeline, run_id)
     obj.echo("Run of pipeline *%s* %s on Kubeflow Pipelines (run-id *%s*)." % (pipeline, how, run_id), bold=True)
     obj.echo("Run id: %s" % run_id)
     if report.get("url"):
         obj.echo("See it at %s" % report["url"], bold=True)
+
+
+def write_attributes(path, **attributes):
+    """What a Deployer waits for that started this command."""
+    if path:
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(attributes, f)
 
 
 def exact_values(obj, given, values):
