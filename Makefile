@@ -150,6 +150,12 @@ proof: build venvs .cache/flowgen ## Play many random flows on both runtimes and
 .cache/flowgen: go.mod $(shell find test/flowgen internal/flowdef -name '*.go')
 	go build -o $@ ./test/flowgen/cmd/flowgen
 
+# Not part of `test`: others wrote it, and some of what it wants is not there
+# (docs/users.md).
+.PHONY: test-kit
+test-kit: build .venv-kit/.ready ## Run metaflow-orchestrator-kit's checks and compliance tests on a laptop stack
+	$(CLEAN_ENV) .venv-kit/bin/python test/orchestrator_kit/run.py $(ARGS)
+
 # Where goroutines of ours meet. The rest starts programs or draws files.
 CONCURRENT := artifact dispatch driver/serve driverclient launcher lease logcapture metadata objstore/... rpc runstore/... schedule supervise tasksocket
 
@@ -199,6 +205,13 @@ venvs: .venv/.ready .venv-client/.ready .venv-kfp/.ready
 # After .venv's: pip builds the extension in python/build both times.
 .venv-oldest/.ready: .venv-oldest/.packages $(PY_SOURCES) | .venv/.ready
 	.venv-oldest/bin/pip install -q --no-deps --no-build-isolation --force-reinstall ./python
+	rm -rf python/build python/*.egg-info
+	touch $@
+
+.venv-kit/.ready: test/orchestrator_kit/requirements.txt $(PY_SOURCES) | .venv/.ready
+	$(PYTHON) -m venv --clear .venv-kit
+	.venv-kit/bin/pip install -q -r $<
+	.venv-kit/bin/pip install -q --no-deps --no-build-isolation --force-reinstall ./python
 	rm -rf python/build python/*.egg-info
 	touch $@
 
