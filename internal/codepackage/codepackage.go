@@ -1,9 +1,9 @@
-// Package codepackage brings a flow's code package to this machine: download,
-// digests, extraction inside a folder it cannot leave, injection of the
-// run-time shim. Until all of it holds, nothing bears the final name:
+// Package codepackage brings a flow's code package to this machine: download
+// and extraction at once, inside a folder it cannot leave, digests, injection
+// of the run-time shim. Until all of it holds, nothing bears the final name:
 //
-//	<dir>/download-XXXX   the archive, verified against SHA-256 and SHA-1
-//	<dir>/extract-XXXX/   extracted, shim injected
+//	<dir>/extract-XXXX/   extracted as it comes, within limits; then SHA-256
+//	                      and SHA-1 of all that came; then the shim injected
 //	<dir>/metaflow/       renamed from it; what Fetch returns
 //
 // Whatever fails, nothing is left behind.
@@ -56,24 +56,12 @@ func bring(ctx context.Context, store objstore.Store, key string, ref flowdef.Co
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Package{}, err
 	}
-	archive, err := os.CreateTemp(dir, "download-")
-	if err != nil {
-		return Package{}, err
-	}
-	defer os.Remove(archive.Name())
-	defer archive.Close()
-	if err := download(ctx, store, key, ref.Size, archive); err != nil {
-		return Package{}, err
-	}
-	if err := verify(archive, ref); err != nil {
-		return Package{}, err
-	}
-	fresh, err := os.MkdirTemp(dir, "extract-")
+	fresh, err := download(ctx, store, key, ref, dir, l)
 	if err != nil {
 		return Package{}, err
 	}
 	defer os.RemoveAll(fresh) // gone already when all went well
-	code, err := unpack(ctx, archive, ref, fresh, l)
+	code, err := prepare(ref, fresh)
 	if err != nil {
 		return Package{}, err
 	}
@@ -87,19 +75,14 @@ func bring(ctx context.Context, store objstore.Store, key string, ref flowdef.Co
 	return Package{Dir: final, CodeDir: code}, nil
 }
 
-// unpack fills the folder and returns where the code is in it.
-func unpack(ctx context.Context, archive *os.File, ref flowdef.CodePackage, dir string, l limits) (string, error) {
+// prepare adds what is ours to the extracted package and returns where the
+// code is in it.
+func prepare(ref flowdef.CodePackage, dir string) (string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return "", err
 	}
 	defer root.Close()
-	if _, err := archive.Seek(0, 0); err != nil {
-		return "", err
-	}
-	if err := extract(ctx, archive, ref.Size, root, l); err != nil {
-		return "", fmt.Errorf("extract: %w", err)
-	}
 	layout, err := layoutOf(ref.Metadata, root)
 	if err != nil {
 		return "", err

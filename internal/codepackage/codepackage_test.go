@@ -17,6 +17,8 @@ import (
 	"github.com/millrace/millrace/internal/flowdef"
 	"github.com/millrace/millrace/internal/objstore"
 	"github.com/millrace/millrace/internal/objstore/mem"
+	"github.com/millrace/millrace/internal/objstore/objstoretest"
+	"github.com/millrace/millrace/internal/objstore/retry"
 )
 
 const key = "Flow/data/ab/abcd"
@@ -170,7 +172,7 @@ func TestNotWhatWasDeployed(t *testing.T) {
 		change(&ref)
 		return ref
 	}
-	big := make([]byte, partSize+10)
+	big := make([]byte, 16<<20+10)
 	for _, test := range []struct {
 		name, reason string
 		stored       []byte
@@ -181,7 +183,7 @@ func TestNotWhatWasDeployed(t *testing.T) {
 		{"truncated", "bytes that were deployed; deploy", archive[:len(archive)/2], sound},
 		{"empty", "has 0 of the", nil, sound},
 		{"longer", "more than the", slices.Concat(archive, []byte("x")), sound},
-		{"big and truncated", "has 16777216 of the 16777226", big[:partSize], refOf(big, metadataV1)},
+		{"big and truncated", "has 16777216 of the 16777226", big[:16<<20], refOf(big, metadataV1)},
 		{"not a tgz", "not a sound tgz", []byte("hello"), refOf([]byte("hello"), metadataV1)},
 		{"deployed truncated", "not a sound tgz", archive[:len(archive)-40], refOf(archive[:len(archive)-40], metadataV1)},
 		{"another format", `is "zip"`, archive, refOf(archive, `{"archive_format": "zip"}`)},
@@ -196,6 +198,29 @@ func TestNotWhatWasDeployed(t *testing.T) {
 				t.Errorf("got %v, want a refusal with %q", err, test.reason)
 			}
 			if left := leftIn(t, dir); left != nil {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+// An archive whose body breaks off comes again, and what had come of it is
+// gone; that it broke off is never taken for a broken archive.
+func TestBodyBreaksOff(t *testing.T) {
+	archive := tgz(t, flow(`{}`)...)
+	for name, r := range map[string]struct {
+		budget time.Duration
+		sound  bool
+	}{"once": {time.Minute, true}, "for good": {time.Millisecond, false}} {
+		t.Run(name, func(t *testing.T) {
+			flaky := &objstoretest.Flaky{Store: storeWith(t, archive), After: objstoretest.Times(1, objstoretest.Transient("broke off"))}
+			store := retry.New(retry.Config{First: 5 * time.Millisecond, Budget: r.budget}).Wrap(flaky)
+			dir := t.TempDir()
+			_, err := Fetch(t.Context(), store, key, refOf(archive, metadataV1), dir)
+			if r.sound != (err == nil) || errors.Is(err, ErrCorrupt) || err != nil && !strings.Contains(err.Error(), "broke off") {
+				t.Errorf("got %v", err)
+			}
+			if left := leftIn(t, dir); r.sound != slices.Equal(left, []string{"metaflow"}) || !r.sound && left != nil {
 				t.Errorf("left: %v", left)
 			}
 		})

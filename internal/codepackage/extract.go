@@ -2,7 +2,7 @@ package codepackage
 
 import (
 	"archive/tar"
-	"compress/gzip"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,12 +11,14 @@ import (
 	"os"
 	"path"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // extract unpacks a tgz of that size into root. It takes files and folders;
 // all else that tar knows is refused, because a package holds nothing else.
 func extract(ctx context.Context, archive io.Reader, size int64, root *os.Root, l limits) error {
-	unpacked, err := gzip.NewReader(archive)
+	unpacked, err := gzip.NewReader(bufio.NewReaderSize(archive, 64<<10))
 	if err != nil {
 		return readFailed(err)
 	}
@@ -107,8 +109,8 @@ func extractFile(header *tar.Header, name string, content io.Reader, root *os.Ro
 	return root.Chtimes(name, time.Time{}, header.ModTime)
 }
 
-// readFailed sorts the errors of reading an archive whose digests hold: of
-// the machine, or else of the archive.
+// readFailed sorts the errors of reading an archive: of the machine, or else
+// of the archive.
 func readFailed(err error) error {
 	var path *fs.PathError
 	if errors.Is(err, ErrCorrupt) || errors.As(err, &path) {
