@@ -177,7 +177,7 @@ class FakeLauncher:
                 fd, entry["file"] = tempfile.mkstemp(dir=self.spool)
                 with os.fdopen(fd, "wb") as f:
                     f.write(data)
-                if self.metas[request["root"], path]:
+                if self.metas.get((request["root"], path)):
                     entry["meta"] = {"cas_raw": True, "cas_version": 1}
             files.append(entry)
         return {"files": files}

@@ -34,8 +34,10 @@ BEFORE_DRIVER = {
     "conda base": ("@conda_base(python='3.11')\n", LINEAR, ["@conda"]),
     "pypi": ("", "@pypi(packages={'a': '1'})" + LINEAR, ["@pypi"]),
     "batch": ("", "@batch" + LINEAR, ["@batch"]),
-    "file": ("", "words = IncludeFile('words')\n" + LINEAR, ["IncludeFile", "words"]),
-    "file with a default": ("", "words = IncludeFile('words', default='flow.py')\n" + LINEAR, ["IncludeFile", "words"]),
+    "file that is not there": ("", "words = IncludeFile('words', default='nowhere.txt')\n" + LINEAR, ["nowhere.txt"]),
+    "file beside a type of the user's own": (
+        "", "words = IncludeFile('words', default='flow.py')\nx = Parameter('x', type=complex)\n" + LINEAR, ["complex", "x"]
+    ),
     "default of the wrong type": ("", "n = Parameter('n', type=int, default=lambda context: 'many')\n" + LINEAR, ["n"]),
     "default that is not finite": ("", "x = Parameter('x', type=float, default=float('inf'))\n" + LINEAR, ["x", "inf"]),
     "names that differ by case": ("", "a = Parameter('name')\nb = Parameter('NAME')\n" + LINEAR, ["case-insensitive"]),

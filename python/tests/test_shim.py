@@ -1,6 +1,7 @@
 """The shim where something is not as usual: cards, @catch, another Metaflow or
 extension than it knows, a launcher that refuses, is gone, or goes."""
 
+import gzip
 import json
 import os
 import signal
@@ -38,10 +39,10 @@ def launcher(tmp_path):
 def deploy(tmp_path):
     """Deploys a flow whose step `work` is the given code."""
 
-    def make(code="pass", decorators="", imports="FlowSpec, step", before=""):
+    def make(code="pass", decorators="", imports="FlowSpec, step", before="", body=""):
         folder = tmp_path / "flow"
         folder.mkdir()
-        body = ENDS.format(decorators=decorators, code="\n".join("    " + line for line in code.splitlines()))
+        body += ENDS.format(decorators=decorators, code="\n".join("    " + line for line in code.splitlines()))
         return Deployed(User(tmp_path / "user"), write_flow(folder, body, imports=imports, before=before))
 
     return make
@@ -85,6 +86,25 @@ def test_card(deploy, launcher, work, tmp_path):
     assert not deployed.store.exists() and not list((tmp_path / "work").rglob(".metaflow"))
     # The card's own process has connections of its own.
     assert len(set(launcher.pids("hello"))) > 3
+
+
+def test_included_files(deploy, launcher, tmp_path):
+    """Read through the launcher, whatever store they are in, without that store's own client."""
+    body = "words = IncludeFile('words')\nraw = IncludeFile('raw', is_text=False)\n"
+    deployed = deploy("assert (self.words, self.raw, 'boto3' in sys.modules) == ('drei\\n', b'\\xff', False)", body=body,
+                      imports="FlowSpec, IncludeFile, step", before="import sys\n\n\n")
+    launcher.objects["s3://bucket/data/TestFlow", "a1"] = gzip.compress(b"drei\n")
+    launcher.objects["/data/TestFlow", "b2"] = gzip.compress(b"\xff")
+    descriptor = {"note": "Internal representation of IncludeFile", "type": "uploader-v2", "sub-type": "uploaded", "encoding": "utf-8"}
+    words = json.dumps({**descriptor, "url": "s3://bucket/data/TestFlow/a1", "is_text": True, "size": 5})
+    raw = json.dumps({**descriptor, "url": "local:///data/TestFlow/b2", "is_text": False, "size": 1})
+    deployed.init(tmp_path, launcher, "--words", words, "--raw", raw)
+    deployed.step(tmp_path, launcher, "start")
+    deployed.step(tmp_path, launcher, "work", inputs="start/task")
+    assert not list((tmp_path / "spool").iterdir())
+    del launcher.objects["/data/TestFlow", "b2"]
+    done = deployed.step(tmp_path, launcher, "work", inputs="start/task", expect=1)
+    assert "local:///data/TestFlow/b2" in done.stderr
 
 
 def test_metaflow_that_compresses_otherwise(deploy, launcher, work):

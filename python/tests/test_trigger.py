@@ -1,6 +1,8 @@
 """What `trigger` hands over, and what it leaves behind."""
 
+import gzip
 import json
+import pathlib
 
 import pytest
 from deploying import LINEAR, ROOT
@@ -53,6 +55,26 @@ def test_required(user, make_flow):
     assert done.returncode != 0 and "where" in done.stderr
     user.trigger(script, "--where", "here")
     assert user.call()["parameters"] == {"where": "here"}
+
+
+def test_file(user, make_flow, tmp_path):
+    """A file is stored when it is named; a run is told where."""
+    (tmp_path / "words.txt").write_text("one two")
+    script = make_flow(f"words = IncludeFile('words', default={str(tmp_path / 'words.txt')!r})\n" + LINEAR, imports="FlowSpec, IncludeFile, step")
+    [parameter] = user.definition(script)["parameters"]
+    assert (parameter["name"], parameter["type"]) == ("words", "str")
+    (tmp_path / "others.txt").write_text("three")
+    user.trigger(script)
+    assert user.call()["parameters"] == {}, "the file is read at create, not again"
+    user.trigger(script, "--words", str(tmp_path / "others.txt"))
+    for told, text in ((parameter["default"], b"one two"), (user.call()["parameters"]["words"], b"three")):
+        file = json.loads(told)
+        assert file["size"] == len(text)
+        assert gzip.decompress(pathlib.Path(file["url"].removeprefix("local://")).read_bytes()) == text
+    user.trigger(script, "--words", parameter["default"])
+    assert json.loads(user.call()["parameters"]["words"]) == json.loads(parameter["default"]), "the text is as good as the file"
+    done = user.trigger(script, "--words", "nowhere.txt", check=False)
+    assert done.returncode != 0 and "nowhere.txt" in done.stderr
 
 
 def test_from_the_environment(user):

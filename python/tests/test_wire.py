@@ -3,6 +3,7 @@
 import importlib
 import json
 import pickle
+import socket
 import subprocess
 import sys
 import threading
@@ -103,6 +104,16 @@ def test_gone(launcher, wire):
         assert caught.value.kind == "gone"
     assert isinstance(pickle.loads(pickle.dumps(caught.value)), wire.LauncherGone)
     wire.note("nobody listens, and nobody minds")
+
+
+def test_gone_in_the_middle_of_a_call(launcher, wire, monkeypatch):
+    def hang_up(self, request):
+        for conn in list(self._open):
+            conn.shutdown(socket.SHUT_RDWR)
+
+    monkeypatch.setattr(FakeLauncher, "do_size", hang_up)
+    with pytest.raises(wire.LauncherGone):
+        wire.call("size", root="r", path="x")
 
 
 def test_another_protocol(launcher, wire, monkeypatch):

@@ -123,8 +123,9 @@ def by_place(name: str, value: Any, place: dict[str, str]) -> Any:
 
 
 def names_files(name: str, artifact: dict[str, Any]) -> bool:
-    """Whether an artifact's bytes differ by the run: by where the flow's file is, or by its tasks' ids."""
-    return name in ("_graph_info", "_exception", GANG_MEMBERS) or (isinstance(artifact["value"], dict) and "exception" in artifact["value"])
+    """Whether an artifact's bytes differ by the run: by where the flow's file or an included one is, or by its tasks' ids."""
+    value = artifact["value"]
+    return name in ("_graph_info", "_exception", GANG_MEMBERS) or (isinstance(value, dict) and bool({"exception", "Included"} & value.keys()))
 
 
 CONTINUATION = re.compile(r"-i(\d+)$")

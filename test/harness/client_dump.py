@@ -11,7 +11,15 @@ import traceback
 
 from metaflow import Run, metaflow_version, namespace
 from metaflow.exception import MetaflowExceptionWrapper
+from metaflow.includefile import IncludedFile
 from metaflow.tuple_util import ForeachFrame  # pickled as __main__.ForeachFrame
+
+
+class Included:
+    """What a file of IncludeFile holds, apart from where it is stored."""
+
+    def __init__(self, content, size):
+        self.content, self.size = content, size
 
 
 def shown(value):
@@ -119,6 +127,8 @@ def run(pathspec):
 
 def main():
     namespace(None)
+    decode = IncludedFile.decode
+    IncludedFile.decode = lambda self, *args, **kwargs: Included(decode(self, *args, **kwargs), self.size)
     for line in sys.stdin:
         try:
             answer = run(line.strip())

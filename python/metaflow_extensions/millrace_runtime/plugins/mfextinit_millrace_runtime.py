@@ -21,5 +21,6 @@ if os.environ.get("MILLRACE_SOCKET"):
         ("gs", ".storage.GSStorage"),
         ("azure", ".storage.AzureStorage"),
     ]
+    DATACLIENTS_DESC = [("local", ".included.LocalClient"), ("s3", ".included.S3Client")]
     METADATA_PROVIDERS_DESC = [("service", ".provider.LauncherMetadataProvider")]
     STEP_DECORATORS_DESC = [("millrace_transition", ".transition.TransitionDecorator")]

@@ -3,9 +3,6 @@
 import json
 import os
 
-from metaflow.exception import MetaflowException
-from metaflow.parameters import DelayedEvaluationParameter
-
 from . import binary, flow_parameters, names
 from .errors import KubeflowPipelinesException
 
@@ -52,11 +49,8 @@ def exact_values(obj, given, values):
         key = param.name.replace("-", "_").lower()
         if key not in given:
             continue
-        value = values.get(key)
-        if isinstance(value, DelayedEvaluationParameter):
-            raise MetaflowException("The parameter *%s* holds a file, which is not supported." % param.name)
         kind, _ = flow_parameters.type_of(param)
-        out[param.name] = flow_parameters.exact(param.name, kind, value)
+        out[param.name] = flow_parameters.exact(param.name, kind, flow_parameters.stored(values.get(key)))
     return out
 
 

@@ -1,0 +1,1 @@
+WHERE = "packaged from elsewhere"
