@@ -21,7 +21,11 @@ def replace(name: str, text: str) -> None:
 
 def circumstances() -> str:
     """The day, the revision and the machine."""
-    revision = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    revision = git("describe", "--always") + (" with changes" if git("status", "--porcelain", "cmd", "internal", "python", "test") else "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    return f"{datetime.date.today()}, revision {revision or 'unknown'}, {machine}"
+    return f"{datetime.date.today()}, revision {revision}, {machine}"
+
+
+def git(*args: str) -> str:
+    return subprocess.run(["git", *args], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()

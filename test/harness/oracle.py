@@ -68,6 +68,9 @@ def keep(result: dict[str, Any], flow: Flow, folder: pathlib.Path) -> None:
 def essence(dump: dict[str, Any]) -> dict[str, Any]:
     """What must be the same in every run of a flow, by places, small enough to keep."""
     run = client.normal(dump)
+    for split in dump["graph"]["steps"].values():
+        if split["type"] == "split-parallel":
+            share_logs(run["steps"][split["next"][0]])
     return {
         "finished": run["finished"], "successful": run["successful"], "end": run["end"], "graph": dump["graph"],
         "tasks": {place: {
@@ -75,6 +78,21 @@ def essence(dump: dict[str, Any]) -> dict[str, Any]:
             **{key: task[key] for key in ("stack", "finished", "successful", "exception", "attempt", "parents", "logs")},
         } for tasks in run["steps"].values() for place, task in tasks.items()},
     }
+
+
+def share_logs(gangs: dict[str, dict[str, Any]]) -> None:
+    """Gives each gang one log, that of its last attempt.
+
+    In a plain run the control task starts the others and their lines are in its
+    log. What the others of a gang still write when one has failed is up to chance.
+    """
+    lines: dict[str, dict[str, list[str]]] = {}
+    for place, member in gangs.items():
+        shared = lines.setdefault(place.rpartition(",")[0] or place.partition("[")[0], {"stdout": [], "stderr": []})
+        for stream in shared:
+            shared[stream] += member["logs"][-1][stream]
+            shared[stream].sort()
+        member["logs"] = [shared]
 
 
 def text(value: Any) -> str:
