@@ -33,6 +33,11 @@ type Upload interface {
 // begun: only beginning anew helps.
 var ErrUploadGone = errors.New("the server no longer knows the upload")
 
+// ErrTooSlow is wrapped when a put would have gone on for longer than one write
+// request may. In parts it can take its time: until the last request nobody
+// sees them.
+var ErrTooSlow = errors.New("too slow for one write request")
+
 // Begin opens an upload at a store that may be none of parts, which decorators
 // only learn when they are asked.
 func Begin(ctx context.Context, store Store, key string, size int64, opts PutOptions) (Upload, error) {

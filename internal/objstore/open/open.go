@@ -32,10 +32,14 @@ type Options struct {
 	// WriteTimeout bounds one write request (default 30 s). The driver counts
 	// on it when it hands a lost task to the next worker.
 	WriteTimeout time.Duration
-	// RetryBudget bounds how long one operation is tried (default 5 min).
-	RetryBudget time.Duration
+	// RetryBudget bounds how long one operation is tried (default 5 min),
+	// FirstWait is the mean of the wait before its second try (default 200 ms).
+	RetryBudget, FirstWait time.Duration
 	// Stall ends a request that moves no byte for so long (default 60 s).
 	Stall time.Duration
+	// PartSize is that of the parts in which big objects move (default 8 MiB
+	// to here, 16 MiB from here; S3 takes none below 5 MiB).
+	PartSize int64
 	// Connections bounds requests at a time over all stores (default 32).
 	Connections int
 }
@@ -85,9 +89,9 @@ func New(options Options) *Stores {
 	return &Stores{
 		options: o,
 		tokens:  limit.New(o.Connections),
-		retrier: retry.New(retry.Config{Budget: o.RetryBudget, Logger: o.Logger}),
-		engine:  transfer.New(transfer.Config{}),
-		buckets: s3.NewClients(s3.Config{Endpoint: o.S3Endpoint, Encryption: o.S3Encryption, WriteTimeout: o.WriteTimeout}),
+		retrier: retry.New(retry.Config{Budget: o.RetryBudget, First: o.FirstWait, Logger: o.Logger}),
+		engine:  transfer.New(transfer.Config{PartSize: o.PartSize, Whole: o.PartSize}),
+		buckets: s3.NewClients(s3.Config{Endpoint: o.S3Endpoint, Encryption: o.S3Encryption, WriteTimeout: o.WriteTimeout, PartSize: o.PartSize}),
 		open:    map[[2]string]objstore.Store{},
 	}
 }

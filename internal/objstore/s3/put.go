@@ -66,11 +66,19 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 		IfNoneMatch: ifAbsent(opts), Metadata: opts.Metadata,
 		ServerSideEncryption: types.ServerSideEncryption(s.clients.cfg.Encryption),
 	})
-	if err != nil {
-		return s.failed(ctx, "put", key, err)
+	switch {
+	case err == nil:
+		return nil
+	case src.Size() >= inPartsFrom && errors.Is(context.Cause(ctx), errWriteTimeout):
+		return fmt.Errorf("s3: put %s: its %d bytes did not go through within %s: %w",
+			s.url(key), src.Size(), s.clients.cfg.WriteTimeout, objstore.ErrTooSlow)
 	}
-	return nil
+	return s.failed(ctx, "put", key, err)
 }
+
+// inPartsFrom is the size from which a put that takes too long is better done
+// in parts; a smaller one waits for the server, not for the line.
+const inPartsFrom = 1 << 20
 
 // seekable returns the source's reader, or a copy of its content: the SDK reads
 // a body twice, to sign and to send it. A source that has not the size it

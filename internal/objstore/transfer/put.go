@@ -17,9 +17,17 @@ const uploads = 3
 
 // Put implements objstore.Store.
 func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts objstore.PutOptions) error {
-	if src.Size() <= s.engine.cfg.Whole {
-		return s.next.Put(ctx, key, src, opts)
+	if src.Size() > s.engine.cfg.Whole {
+		return s.putParts(ctx, key, src, opts)
 	}
+	err := s.next.Put(ctx, key, src, opts)
+	if errors.Is(err, objstore.ErrTooSlow) {
+		return s.putParts(ctx, key, src, opts)
+	}
+	return err
+}
+
+func (s *Store) putParts(ctx context.Context, key string, src objstore.Source, opts objstore.PutOptions) error {
 	for begun := 1; ; begun++ {
 		up, err := objstore.Begin(ctx, s.next, key, src.Size(), opts)
 		if errors.Is(err, errors.ErrUnsupported) {
