@@ -1,9 +1,11 @@
+import pathlib
+
 from metaflow import Config, FlowSpec, Parameter, config_expr, project, step
 
 
 @project(name=config_expr("cfg_default_value.a.project_name"))
 class ConfigSimple(FlowSpec):
-    cfg = Config("cfg", default="config_simple.json")
+    cfg = Config("cfg", default=str(pathlib.Path(__file__).with_suffix(".json")))
     cfg_default_value = Config("cfg_default_value", default_value={"a": {"project_name": "config_project", "b": "50"}})
     trigger_param = Parameter("trigger_param", default="")
 

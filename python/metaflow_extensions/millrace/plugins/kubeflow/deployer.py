@@ -45,3 +45,7 @@ class KubeflowPipelinesDeployer(DeployerImpl):
             The flow deployed to Kubeflow Pipelines.
         """
         return self._create(self.deployed_flow_type(), **kwargs)
+
+    def from_deployment(self, identifier, metadata=None):
+        """The flow of the pipeline of that name, as DeployedFlow.from_deployment() finds it."""
+        return self.deployed_flow_type().from_deployment(identifier, metadata)
