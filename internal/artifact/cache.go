@@ -31,6 +31,7 @@ type cache struct {
 	entries map[string]*list.Element
 	order   *list.List // the most recently used first
 	asked   *recent    // what was loaded and not kept
+	coming  map[string]chan struct{}
 }
 
 type entry struct {
@@ -43,7 +44,7 @@ func newCache(dir string, limit int64) *cache {
 	if dir == "" || limit <= 0 {
 		return nil
 	}
-	return &cache{dir: dir, limit: limit, entries: map[string]*list.Element{}, order: list.New(), asked: newRecent()}
+	return &cache{dir: dir, limit: limit, entries: map[string]*list.Element{}, order: list.New(), asked: newRecent(), coming: map[string]chan struct{}{}}
 }
 
 func (c *cache) file(sha string) string { return filepath.Join(c.dir, sha) }
@@ -130,6 +131,64 @@ func (c *cache) offer(key, file string) {
 		return
 	}
 	c.add(entry{sha, st.Size()})
+}
+
+// await waits while the content is being fetched into the cache.
+func (c *cache) await(ctx context.Context, key string) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	coming := c.coming[path.Base(key)]
+	c.mu.Unlock()
+	if coming == nil {
+		return
+	}
+	select {
+	case <-coming:
+	case <-ctx.Done():
+	}
+}
+
+// fetch keeps what load writes to the file it is given, unless the content is
+// kept or coming already.
+func (c *cache) fetch(key string, load func(file string) error) error {
+	if c == nil {
+		return nil
+	}
+	sha := path.Base(key)
+	c.mu.Lock()
+	_, kept := c.entries[sha]
+	_, coming := c.coming[sha]
+	if kept || coming {
+		c.mu.Unlock()
+		return nil
+	}
+	done := make(chan struct{})
+	c.coming[sha] = done
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.coming, sha)
+		close(done)
+	}()
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	made := c.file("new-" + sha)
+	if err := load(made); err != nil {
+		return err
+	}
+	st, err := os.Stat(made)
+	if err == nil {
+		err = os.Rename(made, c.file(sha))
+	}
+	if err != nil {
+		return err
+	}
+	c.add(entry{sha, st.Size()})
+	return nil
 }
 
 // again says whether the content was loaded before.

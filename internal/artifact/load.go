@@ -18,6 +18,7 @@ import (
 // Load writes the decoded, verified content of the object to a new file. On an
 // error the file is gone. A missing object wraps fs.ErrNotExist.
 func (p *Pool) Load(ctx context.Context, store objstore.Store, key, file string) error {
+	p.cache.await(ctx, key)
 	kept, err := p.cache.copyTo(ctx, key, file)
 	if kept || err != nil {
 		return err
@@ -28,6 +29,18 @@ func (p *Pool) Load(ctx context.Context, store objstore.Store, key, file string)
 	p.stored.add(store, key)
 	p.cache.offer(key, file)
 	return nil
+}
+
+// Fetch brings the object's content into the cache, if there is one and it is
+// not there. A Load meanwhile waits for it.
+func (p *Pool) Fetch(ctx context.Context, store objstore.Store, key string) error {
+	return p.cache.fetch(key, func(file string) error {
+		err := p.load(ctx, store, key, file)
+		if err == nil {
+			p.stored.add(store, key)
+		}
+		return err
+	})
 }
 
 func (p *Pool) load(ctx context.Context, store objstore.Store, key, file string) (err error) {

@@ -109,8 +109,13 @@ func (a *attempt) attend(ctx context.Context, s *seen) {
 		s.trouble = err
 		return
 	}
+	inputs, err := a.inputs()
+	if err != nil {
+		s.trouble = err
+		return
+	}
 	server, err := tasksocket.Serve(keep, tasksocket.Config{
-		SocketPath: a.space.SocketPath, SpoolDir: a.space.SpoolDir, Scope: a.scope(a.number),
+		SocketPath: a.space.SocketPath, SpoolDir: a.space.SpoolDir, Scope: a.scope(a.number), Inputs: inputs,
 		Stores: a.stores, Artifacts: a.artifacts, Metadata: a.meta, Guard: a.keeper, Note: a.log.Note, Logger: a.logger,
 	})
 	if err != nil {

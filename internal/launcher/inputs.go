@@ -6,11 +6,32 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/internal/driverclient"
+	"github.com/millrace/millrace/internal/tasksocket"
 )
 
 // maxInputs bounds what a range may expand to; the driver refuses wider
 // fan-outs.
 const maxInputs = 1 << 22
+
+// inputs names the tasks that the attempt reads to the socket, which goes ahead
+// of the child.
+func (a *attempt) inputs() (tasksocket.Inputs, error) {
+	in := tasksocket.Inputs{Type: a.flow.Datastore.Type, Root: a.flow.Datastore.Root}
+	if a.task.Parameters {
+		return in, nil
+	}
+	paths, err := inputPaths(runID(a.input), a.task.Inputs)
+	if err != nil {
+		return in, fmt.Errorf("the inputs of %s: %w", a.task.Ref, err)
+	}
+	if paths == "" {
+		return in, nil
+	}
+	for path := range strings.SplitSeq(paths, ",") {
+		in.Tasks = append(in.Tasks, a.flow.Flow+"/"+path)
+	}
+	return in, nil
+}
 
 // inputPaths is the text of Metaflow's --input-paths-filename: the tasks'
 // paths without attempts, separated by commas. Ranges are expanded in the

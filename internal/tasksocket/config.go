@@ -34,6 +34,9 @@ type Artifacts interface {
 	// Load writes the decoded, verified content of the object to the file
 	// path. A missing object wraps fs.ErrNotExist.
 	Load(ctx context.Context, store objstore.Store, key, path string) error
+	// Fetch brings the content near, where there is room for it, so that a
+	// later Load need not go to the store.
+	Fetch(ctx context.Context, store objstore.Store, key string) error
 	// Save stores src, whose SHA-1 must be the last element of key, encoded
 	// as it sees fit, or as it is when raw is set.
 	Save(ctx context.Context, store objstore.Store, key string, src objstore.Source, raw bool, fence func(context.Context) error) error
@@ -59,6 +62,7 @@ type Config struct {
 	// SpoolDir is where files change hands; it must exist.
 	SpoolDir  string
 	Scope     Scope
+	Inputs    Inputs
 	Stores    Stores
 	Artifacts Artifacts
 	Metadata  Metadata

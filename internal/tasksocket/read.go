@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"strings"
@@ -23,7 +24,7 @@ const parallel = 16
 const probed = 4
 
 func (s *Server) isFile(ctx context.Context, store objstore.Store, paths []string) (fields, error) {
-	there, err := s.probe(ctx, store, paths)
+	there, err := s.known(ctx, store, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +43,23 @@ func (s *Server) isFile(ctx context.Context, store objstore.Store, paths []strin
 		})
 	}
 	return fields{"exists": exists}, group.Wait()
+}
+
+// known says of paths whether they are there, as far as no request for each is
+// needed.
+func (s *Server) known(ctx context.Context, store objstore.Store, paths []string) (map[string]bool, error) {
+	inputs := map[string]bool{}
+	rest := make([]string, 0, len(paths))
+	for _, p := range paths {
+		if there, ok := s.inputs.exists(ctx, store, p); ok {
+			inputs[p] = there
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	there, err := s.probe(ctx, store, rest)
+	maps.Copy(there, inputs)
+	return there, err
 }
 
 // probe says for paths of which many lie in one task's folder whether they are
@@ -178,7 +196,7 @@ var decoded = json.RawMessage(`{"cas_raw":true,"cas_version":1}`)
 // load fetches each object into a file of the child's own; a missing one has
 // none.
 func (s *Server) load(ctx context.Context, store objstore.Store, paths []string) (fields, error) {
-	there, err := s.probe(ctx, store, paths)
+	there, err := s.known(ctx, store, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +230,14 @@ func (s *Server) load(ctx context.Context, store objstore.Store, paths []string)
 func (s *Server) fetch(ctx context.Context, store objstore.Store, key string) (string, any, error) {
 	name := s.loadName()
 	if isContent(key) {
+		if content := s.inputs.guess(ctx, store, key); content != nil {
+			return name, decoded, os.WriteFile(name, content, 0o600)
+		}
+		s.inputs.follow(s.ctx, store, key)
 		return name, decoded, s.cfg.Artifacts.Load(ctx, store, key, name)
+	}
+	if done, err := s.inputs.load(ctx, store, key, name); done || err != nil {
+		return name, nil, err
 	}
 	meta, err := download(ctx, store, key, name)
 	return name, meta, err

@@ -25,6 +25,7 @@ type Server struct {
 	listener net.Listener
 	running  sync.WaitGroup
 	loaded   atomic.Uint64 // names the files of loads
+	inputs   *inputs       // nil when none were named
 
 	mu      sync.Mutex
 	conns   map[net.Conn]struct{}
@@ -51,7 +52,16 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("task socket: %w", err)
 	}
 	s := &Server{cfg: cfg, listener: listener, conns: map[net.Conn]struct{}{}}
+	if len(cfg.Inputs.Tasks) > 0 {
+		if s.inputs, err = newInputs(s, cfg.Inputs); err != nil {
+			listener.Close()
+			return nil, fmt.Errorf("task socket: %w", err)
+		}
+	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
+	if s.inputs != nil {
+		s.running.Go(func() { s.inputs.fetch(s.ctx) })
+	}
 	s.running.Go(s.accept)
 	return s, nil
 }

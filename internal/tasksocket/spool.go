@@ -51,8 +51,14 @@ func (s *Server) take(name string) (*handed, error) {
 
 // Open implements objstore.Source.
 func (h *handed) Open() (io.ReadCloser, error) {
-	return io.NopCloser(io.NewSectionReader(h.file, 0, h.size)), nil
+	return section{io.NewSectionReader(h.file, 0, h.size)}, nil
 }
+
+// section can seek, unlike what io.NopCloser returns: adapters need no copy in
+// memory then to send a body twice.
+type section struct{ *io.SectionReader }
+
+func (section) Close() error { return nil }
 
 // Size implements objstore.Source.
 func (h *handed) Size() int64 { return h.size }
