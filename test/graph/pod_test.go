@@ -162,7 +162,7 @@ func (c *cluster) begin(p *pod) {
 			if a.State != schedule.RunRunning {
 				c.checkEnded(a)
 			}
-			c.drop(p)
+			p.lease = nil // held until the pod says goodbye
 		}
 	}
 }
@@ -178,7 +178,7 @@ func (c *cluster) ofLease(p *pod, ev schedule.Event) (schedule.Answer, bool) {
 	_, start := ev.(schedule.AttemptStarted)
 	switch g := p.lease.grant; {
 	case errors.Is(err, schedule.ErrStale) && (g.Gang != nil || start && (g.AdoptAttempt != nil || c.runFailed)):
-		p.lease = nil // of a broken round it is held until the pod asks again
+		p.lease = nil // held until the pod asks again
 	case err != nil:
 		c.fail("%T %+v is refused: %w", ev, ev, err)
 	}
