@@ -76,6 +76,11 @@ func TestFrames(t *testing.T) {
 			[]string{"start split-switch a,b", "a split-static c,d", "b split-static c,e", "c linear j", "d linear j", "e linear j", ">j join end", "end end"},
 			`step "c" joins branches but takes no inputs`,
 		},
+		{
+			"a step that two branches can reach",
+			[]string{"start split-static a,c", "a split-switch b,c", "b linear j", "c linear j", ">j join end", "end end"},
+			`step "c" joins branches but takes no inputs`,
+		},
 		{"unreachable", []string{"start start end", "a linear end", "end end"}, `nothing leads to step "a"`},
 		{"foreach into join", []string{"start split-foreach j", ">j join end", "end end"}, "straight into the join"},
 		{
