@@ -36,11 +36,12 @@ func TestRandomFlows(t *testing.T) {
 	})
 }
 
-// TestOverTheWire plays some by the calls that launchers make, over a database.
+// TestOverTheWire plays some by the calls that launchers make, over a database
+// and over restarts of the driver.
 func TestOverTheWire(t *testing.T) {
-	pipe := newServer(t)
+	s := newServer(t)
 	playAll(t, *flows/10, func(ctx context.Context, runID string, def *flowdef.Definition) (driver, error) {
-		w, err := newWire(ctx, pipe, runID, def)
+		w, err := newWire(ctx, s, runID, def)
 		if err == nil {
 			t.Cleanup(func() { _ = w.c.Close() })
 		}

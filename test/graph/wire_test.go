@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,54 +24,111 @@ import (
 
 const token = "the service token"
 
-// newServer starts a whole driver over a database, and returns what reaches it.
-func newServer(t *testing.T) *bufconn.Listener {
+// server is a whole driver over a database. Every so many calls it is stopped
+// and started again.
+type server struct {
+	path  string
+	mu    sync.Mutex
+	pipe  *bufconn.Listener
+	end   func()
+	calls int
+}
+
+const callsPerLife = 3000
+
+func newServer(t *testing.T) *server {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "driver.db"))
-	if err != nil {
+	s := &server{path: filepath.Join(t.TempDir(), "driver.db")}
+	if err := s.start(); err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.end() })
+	return s
+}
+
+func (s *server) start() error {
+	store, err := sqlite.Open(context.Background(), s.path)
+	if err != nil {
+		return err
 	}
 	log := slog.New(slog.DiscardHandler)
-	d, err := dispatch.New(t.Context(), dispatch.Config{Store: store, Policy: policy(), Logger: log})
+	d, err := dispatch.New(context.Background(), dispatch.Config{Store: store, Policy: policy(), Logger: log})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	server, err := rpc.New(rpc.Config{Dispatcher: d, Policy: policy(), Token: token, Build: "driver test", Logger: log})
+	served, err := rpc.New(rpc.Config{Dispatcher: d, Policy: policy(), Token: token, Build: "driver test", Logger: log})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	pipe := bufconn.Listen(1 << 20)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{}, 2)
 	go func() { d.Run(ctx); done <- struct{}{} }()
-	go func() { _ = server.Serve(pipe); done <- struct{}{} }()
-	t.Cleanup(func() {
+	go func() { _ = served.Serve(pipe); done <- struct{}{} }()
+	s.pipe = pipe
+	s.end = func() {
 		patience, end := context.WithTimeout(context.Background(), 10*time.Second)
 		defer end()
-		server.Shutdown(patience)
+		served.Shutdown(patience)
 		cancel()
 		<-done
 		<-done
 		_ = store.Close()
-	})
-	return pipe
+	}
+	return nil
+}
+
+// count counts a call, and ends this life of the driver when it was the last.
+func (s *server) count() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls++; s.calls%callsPerLife > 0 {
+		return nil
+	}
+	s.end()
+	return s.start()
+}
+
+func (s *server) dial(context.Context, string) (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pipe.Dial()
 }
 
 // wire is the driver as launchers reach it: the events of one run as calls.
 type wire struct {
 	ctx    context.Context
+	s      *server
 	c      *driverclient.Client
 	direct *direct
 }
 
-func newWire(ctx context.Context, pipe *bufconn.Listener, runID string, def *flowdef.Definition) (*wire, error) {
-	dial := grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return pipe.Dial() })
-	c, err := driverclient.Dial(driverclient.Config{Address: "127.0.0.1:1", Token: token, Program: "launcher test"}, dial)
+func newWire(ctx context.Context, s *server, runID string, def *flowdef.Definition) (*wire, error) {
+	config := driverclient.Config{Address: "127.0.0.1:1", Token: token, Program: "launcher test"}
+	c, err := driverclient.Dial(config, grpc.WithContextDialer(s.dial))
 	if err != nil {
 		return nil, err
 	}
 	d, err := newDirect(ctx, nil, runID, def)
-	return &wire{ctx, c, d}, err
+	return &wire{ctx, s, c, d}, err
+}
+
+// again makes a call until the driver is there.
+func (w *wire) again(call func() error) error {
+	for {
+		err := w.s.count()
+		if err == nil {
+			err = call()
+		}
+		if !errors.Is(err, driverclient.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-w.ctx.Done():
+			return w.ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 func (w *wire) open(parameters *string, resume *schedule.Resume) error {
@@ -78,12 +136,20 @@ func (w *wire) open(parameters *string, resume *schedule.Resume) error {
 	if resume != nil {
 		open.Resume = &driverclient.Resume{OriginRun: resume.OriginRun, Step: resume.Step}
 	}
-	return w.c.OpenRun(w.ctx, open)
+	return w.again(func() error { return w.c.OpenRun(w.ctx, open) })
 }
 
 // do makes the call of an event; errors and answers become those of the core.
-func (w *wire) do(ev schedule.Event) (schedule.Answer, error) {
-	answer, err := w.call(ev)
+func (w *wire) do(ev schedule.Event) (answer schedule.Answer, err error) {
+	tries := 0
+	err = w.again(func() error {
+		tries++
+		answer, err = w.call(ev)
+		return err
+	})
+	if _, released := ev.(schedule.Released); released && tries > 1 && errors.Is(err, driverclient.ErrStale) {
+		return schedule.Done{}, nil // the first was taken, its answer lost
+	}
 	for _, class := range []struct{ wire, core error }{
 		{driverclient.ErrStale, schedule.ErrStale},
 		{driverclient.ErrUnknown, schedule.ErrUnknown},
