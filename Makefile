@@ -89,7 +89,7 @@ check-generated: $(TOOLS)/buf build
 
 .PHONY: check-python
 check-python: .venv/.ready
-	@echo '== ruff'; .venv/bin/ruff check -q --output-format=concise python examples test
+	@echo '== ruff'; .venv/bin/ruff check -q --output-format=concise python examples test bench
 
 .PHONY: generate
 generate: $(TOOLS)/buf build ## Regenerate the protocol's code and docs/reference.md
@@ -169,9 +169,11 @@ bench: ## Measure the core and the saving of artifacts: ratios and events, compa
 	go test -run '^$$' -bench . -benchtime 1x ./internal/schedule
 
 .PHONY: bench-data
-bench-data: .venv-bench/.ready $(TOOLS)/versitygw ## Compare the data plane with today's tools on this machine (BENCH= passes flags on)
+bench-data: build venvs .venv-bench/.ready $(TOOLS)/versitygw ## Compare the data plane with today's tools on this machine (BENCH=, BENCH_ARTIFACTS=, BENCH_TASK= pass flags on)
 	go build -o .cache/bench/ ./bench/...
 	.cache/bench/transfer $(BENCH)
+	.cache/bench/artifacts $(BENCH_ARTIFACTS)
+	.venv/bin/python bench/task.py $(BENCH_TASK)
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## Fuzz every target for a few seconds
