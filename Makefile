@@ -17,6 +17,8 @@ export CGO_ENABLED := 0
 
 CACHE := $(CURDIR)/.cache
 TOOLS := .cache/bin
+# Object stores to test against.
+SERVERS := $(TOOLS)/versitygw $(TOOLS)/fake-gcs-server $(TOOLS)/azurite-blob
 export BUF_CACHE_DIR := $(CACHE)/buf
 export STATICCHECK_CACHE := $(CACHE)/staticcheck
 export RUFF_CACHE_DIR := $(CACHE)/ruff
@@ -107,7 +109,7 @@ fmt: $(TOOLS)/gofumpt $(TOOLS)/buf ## Format the sources
 test: test-go test-python test-python-oldest test-e2e test-oracle test-chaos ## Run all tests: Go, Python, flows end to end, random flows, kills
 
 .PHONY: test-go
-test-go: venvs $(TOOLS)/versitygw
+test-go: venvs $(SERVERS)
 	go test $(PACKAGES)
 	go test -tags=$(TAGS),failpoints ./internal/failpoint
 
@@ -123,7 +125,7 @@ test-python-oldest: build .venv-oldest/.ready
 	$(CLEAN_ENV) .venv-oldest/bin/python -m pytest -q -n 2 -p no:cacheprovider --basetemp="$$made/pytest" python/tests
 
 .PHONY: test-e2e
-test-e2e: build venvs $(TOOLS)/versitygw
+test-e2e: build venvs $(SERVERS)
 	$(CLEAN_ENV) .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=5 -p no:cacheprovider --basetemp=.cache/pytest test/e2e $(ARGS)
 
 .PHONY: test-chaos
@@ -160,7 +162,7 @@ test-kit: build .venv-kit/.ready ## Run metaflow-orchestrator-kit's checks and c
 CONCURRENT := artifact dispatch driver/serve driverclient launcher lease logcapture metadata objstore/... rpc runstore/... schedule supervise tasksocket
 
 .PHONY: race
-race: venvs $(TOOLS)/versitygw ## Run the Go tests of what is concurrent under the race detector (needs a C compiler)
+race: venvs $(SERVERS) ## Run the Go tests of what is concurrent under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short $(CONCURRENT:%=./internal/%)
 
 .PHONY: bench
@@ -237,6 +239,12 @@ $(TOOLS)/buf: tools/go.mod tools/go.sum
 	$(TOOL) github.com/bufbuild/buf/cmd/buf
 $(TOOLS)/versitygw: tools/go.mod tools/go.sum
 	$(TOOL) github.com/versity/versitygw/cmd/versitygw
+$(TOOLS)/fake-gcs-server: tools/go.mod tools/go.sum
+	$(TOOL) github.com/fsouza/fake-gcs-server
+$(TOOLS)/azurite-blob: tools/azurite
+	npm install --prefix .cache/npm --no-save --no-fund --no-audit --ignore-scripts --loglevel=error azurite@$$(cat $<)
+	ln -sf ../npm/node_modules/.bin/azurite-blob $@
+	touch -h $@
 $(TOOLS)/staticcheck: tools/go.mod tools/go.sum
 	$(TOOL) honnef.co/go/tools/cmd/staticcheck
 $(TOOLS)/gofumpt: tools/go.mod tools/go.sum

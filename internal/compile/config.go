@@ -162,10 +162,11 @@ func (c *Config) validatePods() error {
 	return nil
 }
 
-// secretName catches the two secrets people have at hand.
+// secretName catches the secrets people have at hand.
 func secretName(variable string) bool {
 	switch variable {
-	case "MILLRACE_TOKEN", "METAFLOW_SERVICE_HEADERS", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN":
+	case "MILLRACE_TOKEN", "METAFLOW_SERVICE_HEADERS", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+		"AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_CLIENT_SECRET":
 		return true
 	}
 	return false

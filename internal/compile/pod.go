@@ -48,9 +48,12 @@ func environment(d *flowdef.Definition, cfg *Config) ([]envVar, error) {
 		vars = map[string]string{}
 	}
 	vars["MILLRACE_DRIVER"] = cfg.Driver
-	// The launcher needs it before it can read the definition.
-	const endpoint = "METAFLOW_S3_ENDPOINT_URL"
-	if v := d.Environment[endpoint]; v != "" && vars[endpoint] == "" {
+	// The launcher needs them before it can read the definition.
+	for _, endpoint := range []string{"METAFLOW_S3_ENDPOINT_URL", "METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT"} {
+		v := d.Environment[endpoint]
+		if v == "" || vars[endpoint] != "" {
+			continue
+		}
 		if !Literal(v) {
 			return nil, &ConfigError{endpoint, fmt.Sprintf("%q would be changed by Kubernetes or Argo on its way ($$, $(…) or {{)", v)}
 		}

@@ -44,9 +44,10 @@ type Config struct {
 	// Slots caps running pods.
 	Slots int
 	// Vanish is remake or error.
-	Vanish             string
-	S3Root, S3Endpoint string
-	LauncherDir        string
+	Vanish string
+	// Datastore is where artifacts are kept; its zero value is a folder in Home.
+	Datastore   home.Datastore
+	LauncherDir string
 	// Python is the interpreter of all pods; empty: that of the deployment.
 	Python string
 	// PodProxy gives each pod its own way to the driver, which can be cut.
@@ -54,8 +55,8 @@ type Config struct {
 	// Serve has the driver's policy and limits; where it serves what is the
 	// stack's affair.
 	Serve serve.Config
-	// Environ is our own environment. Pods get its AWS_* when artifacts are
-	// in S3, and nothing else of it.
+	// Environ is our own environment. Pods get the credentials of the
+	// datastore out of it, and nothing else.
 	Environ []string
 
 	Stdout, Stderr io.Writer
@@ -78,12 +79,10 @@ func (c *Config) check() error {
 		return fmt.Errorf("--slots %d: at least one pod must be able to run", c.Slots)
 	case c.Vanish != VanishRemake && c.Vanish != VanishError:
 		return fmt.Errorf("--vanish %q is not %s or %s", c.Vanish, VanishRemake, VanishError)
-	case c.S3Root != "" && !strings.HasPrefix(c.S3Root, "s3://"):
-		return fmt.Errorf("--s3-root %q does not begin with s3://", c.S3Root)
 	case c.serves(RoleDriver) && (c.Driver != "" || c.DriverHTTP != ""):
 		return errors.New("--driver and --driver-http name an external driver; leave driver out of --roles")
 	}
-	return nil
+	return c.Datastore.Check()
 }
 
 func (c *Config) serves(role string) bool { return slices.Contains(c.Roles, role) }
@@ -128,7 +127,7 @@ func Run(ctx context.Context, c Config) (err error) {
 // ready tells the world where everything is.
 func (s *stack) ready() error {
 	s.record.PID, s.record.Instance, s.record.Roles = os.Getpid(), rand.Text(), s.cfg.Roles
-	s.record.S3Root, s.record.S3Endpoint, s.record.LauncherDir = s.cfg.S3Root, s.cfg.S3Endpoint, s.cfg.LauncherDir
+	s.record.Datastore, s.record.LauncherDir = s.cfg.Datastore, s.cfg.LauncherDir
 	if err := s.home.WriteRecord(s.record); err != nil {
 		return err
 	}

@@ -124,7 +124,11 @@ func TestConfig(t *testing.T) {
 		{"no role", func(c *Config) { c.Roles = nil }, "--roles"},
 		{"slots", func(c *Config) { c.Slots = 0 }, "--slots 0"},
 		{"vanish", func(c *Config) { c.Vanish = "no" }, `--vanish "no"`},
-		{"root", func(c *Config) { c.S3Root = "bucket" }, `--s3-root "bucket"`},
+		{"s3", func(c *Config) { c.Datastore.S3Root = "bucket" }, `--s3-root "bucket"`},
+		{"gs", func(c *Config) { c.Datastore.GSRoot = "s3://bucket" }, `--gs-root "s3://bucket"`},
+		{"azure", func(c *Config) { c.Datastore.AzureRoot = "azure://container" }, `--azure-root "azure://container"`},
+		{"azure's account", func(c *Config) { c.Datastore.AzureRoot = "container" }, "--azure-endpoint"},
+		{"two roots", func(c *Config) { c.Datastore.S3Root, c.Datastore.GSRoot = "s3://b", "gs://b" }, "exclude each other"},
 		{"two drivers", func(c *Config) { c.Roles, c.Driver = []string{RoleDriver}, "127.0.0.1:1" }, "external driver"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

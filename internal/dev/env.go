@@ -135,14 +135,7 @@ func variables(dir, token string, r home.Record) ([][2]string, error) {
 		{"MILLRACE_LAUNCHER_DIR", r.LauncherDir},
 		{"MILLRACE_POD_SECRETS", "millrace/token=MILLRACE_TOKEN,millrace/service-headers=METAFLOW_SERVICE_HEADERS"},
 	}...)
-	if r.S3Root != "" {
-		return append(out, [][2]string{
-			{"METAFLOW_DEFAULT_DATASTORE", "s3"}, {"METAFLOW_DATASTORE_SYSROOT_S3", r.S3Root}, {"METAFLOW_S3_ENDPOINT_URL", r.S3Endpoint},
-		}...), nil
-	}
-	return append(out, [][2]string{
-		{"METAFLOW_DEFAULT_DATASTORE", "local"}, {"METAFLOW_DATASTORE_SYSROOT_LOCAL", filepath.Join(dir, "datastore")},
-	}...), nil
+	return append(out, r.Variables(dir)...), nil
 }
 
 // quote makes one word of the shell.

@@ -7,10 +7,11 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/millrace/millrace/internal/dev/home"
 
 	"github.com/millrace/millrace/internal/schedule"
 )
@@ -46,7 +47,8 @@ func TestAllRoles(t *testing.T) {
 // A stack on S3, with a driver that runs elsewhere and is not there yet.
 func TestExternalDriver(t *testing.T) {
 	c := config(t, t.TempDir(), RoleKFP)
-	c.Driver, c.DriverHTTP, c.S3Root, c.S3Endpoint = "127.0.0.1:1", "http://127.0.0.1:2", "s3://bucket/root", "http://127.0.0.1:3"
+	c.Driver, c.DriverHTTP = "127.0.0.1:1", "http://127.0.0.1:2"
+	c.Datastore = home.Datastore{S3Root: "s3://bucket/root", S3Endpoint: "http://127.0.0.1:3"}
 	r := run(t, c)
 	for name, want := range map[string]string{
 		"MILLRACE_DRIVER": "127.0.0.1:1", "MILLRACE_DRIVER_HTTP": "http://127.0.0.1:2", "METAFLOW_DEFAULT_DATASTORE": "s3",
@@ -54,18 +56,6 @@ func TestExternalDriver(t *testing.T) {
 	} {
 		if r.vars[name] != want {
 			t.Errorf("%s is %q, want %q", name, r.vars[name], want)
-		}
-	}
-}
-
-// Pods get the store's credentials and nothing else of ours, and only when
-// artifacts are in S3.
-func TestPodEnvironment(t *testing.T) {
-	environ := []string{"AWS_REGION=here", "AWS_SECRET_ACCESS_KEY=s", "METAFLOW_USER=u", "PYTHONPATH=/x", "HOME=/h"}
-	for root, want := range map[string]string{"": "", "s3://b/r": "AWS_REGION=here AWS_SECRET_ACCESS_KEY=s"} {
-		s := &stack{cfg: Config{S3Root: root, Environ: environ}}
-		if got := strings.Join(s.podEnvironment(), " "); got != want {
-			t.Errorf("on %q: %q, want %q", root, got, want)
 		}
 	}
 }

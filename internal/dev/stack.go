@@ -166,7 +166,7 @@ func (s *stack) startKFP(ctx context.Context, gone goneFunc) error {
 	engine, err := interp.Open(ctx, interp.Config{
 		DB: db, Dir: s.home.Dir, Supervisor: []string{self, "dev", "pod-supervise"}, Slots: s.cfg.Slots,
 		VanishError: s.cfg.Vanish == VanishError, PodProxy: s.cfg.PodProxy, Logger: log,
-		Surroundings: interp.Surroundings{Python: s.cfg.Python, Path: []string{s.cfg.LauncherDir}, Env: s.podEnvironment()},
+		Surroundings: interp.Surroundings{Python: s.cfg.Python, Path: []string{s.cfg.LauncherDir}, Env: s.cfg.Datastore.Credentials(s.cfg.Environ)},
 		Gone:         gone.patient(log),
 	})
 	if err != nil {
@@ -182,17 +182,6 @@ func (s *stack) startKFP(ctx context.Context, gone goneFunc) error {
 		MaxBody: interp.MaxDocument + 1<<20, Multipart: kfpapi.Upload, Deny: kfpapi.Deny,
 	}, api.Handler())
 	return err
-}
-
-// podEnvironment is what pods get of ours: the credentials of the store.
-func (s *stack) podEnvironment() []string {
-	var out []string
-	for _, entry := range s.cfg.Environ {
-		if s.cfg.S3Root != "" && strings.HasPrefix(entry, "AWS_") {
-			out = append(out, entry)
-		}
-	}
-	return out
 }
 
 // address is where a role listens: where it did last time, because pipelines

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/millrace/millrace/internal/dev"
+	"github.com/millrace/millrace/internal/dev/home"
 	"github.com/millrace/millrace/internal/dev/pod"
 	"github.com/millrace/millrace/internal/setting"
 )
@@ -43,8 +45,7 @@ func newDevCommand(e *Env) *cobra.Command {
 	own.Lookup("slots").DefValue = "" // the reference page is the same on every machine
 	setting.Env(own, "slots", "MILLRACE_SLOTS")
 	own.StringVar(&c.Vanish, "vanish", "remake", "what becomes of a vanished pod: remake or error")
-	own.StringVar(&c.S3Root, "s3-root", "", "keep artifacts below this s3:// root instead of HOME/datastore")
-	own.StringVar(&c.S3Endpoint, "s3-endpoint", "", "S3 endpoint URL, for another store than AWS")
+	datastoreFlags(own, &c.Datastore)
 	own.StringVar(&c.LauncherDir, "launcher-dir", "", "folder with the launcher binaries to serve (default: beside this program)")
 	setting.Env(own, "launcher-dir", "MILLRACE_LAUNCHER_DIR")
 	keepLaunchers(own, &c.Serve.KeepLaunchers)
@@ -89,4 +90,13 @@ func newPodSuperviseCommand(e *Env) *cobra.Command {
 			os.Exit(pod.Supervise(e.Stdin))
 		},
 	}
+}
+
+func datastoreFlags(flags *pflag.FlagSet, d *home.Datastore) {
+	flags.StringVar(&d.S3Root, "s3-root", "", "keep artifacts below this s3:// root instead of HOME/datastore")
+	flags.StringVar(&d.S3Endpoint, "s3-endpoint", "", "S3 endpoint URL, for another store than AWS")
+	flags.StringVar(&d.GSRoot, "gs-root", "", "keep artifacts below this gs:// root instead of HOME/datastore")
+	flags.StringVar(&d.GSEndpoint, "gs-endpoint", "", "URL of an emulator of Google Cloud Storage")
+	flags.StringVar(&d.AzureRoot, "azure-root", "", "keep artifacts below this container/prefix of Azure Blob Storage instead of HOME/datastore")
+	flags.StringVar(&d.AzureEndpoint, "azure-endpoint", "", "URL of the storage account's blobs")
 }

@@ -120,7 +120,7 @@ func (a *attempt) keep(ctx context.Context, asked time.Time) *lease.Keeper {
 func (a *attempt) prepare(ctx context.Context) error {
 	if a.pkg == nil {
 		ref := a.flow.CodePackage
-		store, key, err := a.stores.Object(ref.URL)
+		store, key, err := a.stores.Object(open.URL(a.flow.Datastore.Type, ref.URL))
 		if err != nil {
 			return fmt.Errorf("code package: %w", err)
 		}

@@ -19,6 +19,9 @@ type PartStore interface {
 type Upload interface {
 	// PartSize is the size of every part but the last.
 	PartSize() int64
+	// AtOnce bounds the parts that may be under way at a time, 0 does not. One
+	// means in the order of their numbers.
+	AtOnce() int
 	// Part sends the part of that number, counted from 0. Sending it again
 	// replaces it.
 	Part(ctx context.Context, number int, content Source) error

@@ -2,6 +2,7 @@ package objstore
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 )
@@ -41,3 +42,28 @@ func (f FileSource) Open() (io.ReadCloser, error) { return os.Open(f.Path) }
 
 // Size implements Source.
 func (f FileSource) Size() int64 { return f.Bytes }
+
+// Seekable returns the source's reader, or a copy of its content, for clients
+// that read a body twice. A source that has not the size it announced would
+// look like a broken connection there.
+func Seekable(r io.Reader, announced int64) (io.ReadSeeker, error) {
+	rs, ok := r.(io.ReadSeeker)
+	if !ok {
+		data, err := io.ReadAll(io.LimitReader(r, announced+1))
+		if err != nil {
+			return nil, fmt.Errorf("reading the source: %w", err)
+		}
+		rs = bytes.NewReader(data)
+	}
+	size, err := rs.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = rs.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the source: %w", err)
+	}
+	if size != announced {
+		return nil, fmt.Errorf("the source has not the %d bytes it announced", announced)
+	}
+	return rs, nil
+}

@@ -121,10 +121,9 @@ type Record struct {
 	// process's record from a dead one's.
 	Instance string `json:"instance,omitempty"`
 	// Roles are those the process serves; another driver may be elsewhere.
-	Roles       []string `json:"roles,omitempty"`
-	S3Root      string   `json:"s3_root,omitempty"`
-	S3Endpoint  string   `json:"s3_endpoint,omitempty"`
-	LauncherDir string   `json:"launcher_dir,omitempty"`
+	Roles []string `json:"roles,omitempty"`
+	Datastore
+	LauncherDir string `json:"launcher_dir,omitempty"`
 }
 
 // ReadRecord reads dev.json; a home never started has an empty record.

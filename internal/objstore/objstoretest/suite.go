@@ -23,6 +23,8 @@ type Harness struct {
 	// Big is a size that the adapter writes in more than one request, or in
 	// more than one piece.
 	Big int
+	// Without holds letters that the store takes no keys with.
+	Without string
 }
 
 type law struct {

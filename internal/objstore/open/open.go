@@ -6,14 +6,14 @@ package open
 import (
 	"fmt"
 	"log/slog"
-	"path"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/millrace/millrace/internal/objstore"
+	"github.com/millrace/millrace/internal/objstore/azure"
 	"github.com/millrace/millrace/internal/objstore/file"
+	"github.com/millrace/millrace/internal/objstore/gcs"
 	"github.com/millrace/millrace/internal/objstore/limit"
 	"github.com/millrace/millrace/internal/objstore/retry"
 	"github.com/millrace/millrace/internal/objstore/s3"
@@ -29,6 +29,10 @@ type Options struct {
 	// METAFLOW_S3_SERVER_SIDE_ENCRYPTION.
 	S3Endpoint   string
 	S3Encryption string
+	// GCSEndpoint is STORAGE_EMULATOR_HOST.
+	GCSEndpoint string
+	// Azure is the storage account of Azure's stores.
+	Azure azure.Account
 	// WriteTimeout bounds one write request (default 30 s). The driver counts
 	// on it when it hands a lost task to the next worker.
 	WriteTimeout time.Duration
@@ -48,6 +52,8 @@ type Options struct {
 func (o Options) FromEnvironment(getenv func(string) string) Options {
 	o.S3Endpoint = getenv("METAFLOW_S3_ENDPOINT_URL")
 	o.S3Encryption = getenv("METAFLOW_S3_SERVER_SIDE_ENCRYPTION")
+	o.GCSEndpoint = getenv("STORAGE_EMULATOR_HOST")
+	o.Azure = azure.AccountFromEnvironment(getenv)
 	return o
 }
 
@@ -76,7 +82,9 @@ type Stores struct {
 	tokens  limit.Tokens
 	retrier *retry.Retrier
 	engine  *transfer.Engine
-	buckets *s3.Clients
+	s3      *s3.Clients
+	gcs     *gcs.Clients
+	azure   *azure.Clients
 
 	mu   sync.Mutex
 	open map[[2]string]objstore.Store
@@ -91,13 +99,16 @@ func New(options Options) *Stores {
 		tokens:  limit.New(o.Connections),
 		retrier: retry.New(retry.Config{Budget: o.RetryBudget, First: o.FirstWait, Logger: o.Logger}),
 		engine:  transfer.New(transfer.Config{PartSize: o.PartSize, Whole: o.PartSize}),
-		buckets: s3.NewClients(s3.Config{Endpoint: o.S3Endpoint, Encryption: o.S3Encryption, WriteTimeout: o.WriteTimeout, PartSize: o.PartSize}),
+		s3:      s3.NewClients(s3.Config{Endpoint: o.S3Endpoint, Encryption: o.S3Encryption, WriteTimeout: o.WriteTimeout, PartSize: o.PartSize}),
+		gcs:     gcs.NewClients(gcs.Config{Endpoint: o.GCSEndpoint, WriteTimeout: o.WriteTimeout, PartSize: o.PartSize}),
+		azure:   azure.NewClients(azure.Config{Account: o.Azure, WriteTimeout: o.WriteTimeout, PartSize: o.PartSize}),
 		open:    map[[2]string]objstore.Store{},
 	}
 }
 
 // Store returns the store of Metaflow's datastore type and root: "local" with
-// an absolute path, "s3" with s3://bucket/prefix.
+// an absolute path, "s3" with s3://bucket/prefix, "gs" with gs://bucket/prefix,
+// "azure" with container/prefix.
 func (s *Stores) Store(typ, root string) (objstore.Store, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,59 +136,12 @@ func (s *Stores) adapter(typ, root string) (objstore.Store, error) {
 		}
 		return file.New(root), nil
 	case "s3":
-		return s.buckets.Store(root)
-	case "gs", "azure":
-		return nil, fmt.Errorf("datastore type %q (root %q) is not supported yet: use s3, or local files", typ, root)
+		return s.s3.Store(root)
+	case "gs":
+		return s.gcs.Store(root)
+	case "azure":
+		return s.azure.Store(root)
 	default:
-		return nil, fmt.Errorf("datastore type %q (root %q) is unknown: supported are local and s3", typ, root)
+		return nil, fmt.Errorf("datastore type %q (root %q) is unknown: supported are local, s3, gs and azure", typ, root)
 	}
-}
-
-// Root returns the store of a root alone; its form says the type.
-func (s *Stores) Root(root string) (objstore.Store, error) {
-	typ, err := Type(root)
-	if err != nil {
-		return nil, err
-	}
-	return s.Store(typ, root)
-}
-
-// Object returns the store and key of one object's URL, as those of a flow
-// definition and of a code package.
-func (s *Stores) Object(url string) (objstore.Store, string, error) {
-	typ, err := Type(url)
-	if err != nil {
-		return nil, "", err
-	}
-	root, key := "", ""
-	if typ == "local" {
-		root, key = path.Split(path.Clean(url))
-		root = path.Clean(root)
-	} else {
-		scheme, rest, _ := strings.Cut(url, "://")
-		i := strings.LastIndexByte(rest, '/')
-		if i < 0 {
-			return nil, "", fmt.Errorf("%q names a bucket, not an object", url)
-		}
-		root, key = scheme+"://"+rest[:i], rest[i+1:]
-	}
-	if err := objstore.CheckKey(key); err != nil {
-		return nil, "", fmt.Errorf("%q names no object: %w", url, err)
-	}
-	store, err := s.Store(typ, root)
-	return store, key, err
-}
-
-// Type says which datastore type a root or URL belongs to.
-func Type(url string) (string, error) {
-	scheme, _, found := strings.Cut(url, "://")
-	switch {
-	case !found && filepath.IsAbs(url):
-		return "local", nil
-	case found && scheme == "s3":
-		return "s3", nil
-	case found && scheme == "gs":
-		return "gs", nil
-	}
-	return "", fmt.Errorf("%q is no place of a datastore: an absolute path and s3://bucket/prefix are understood", url)
 }

@@ -29,8 +29,13 @@ func TestStores(t *testing.T) {
 		{"s3", "s3://bucket/a/b/", ""},
 		{"s3", "bucket/a", "want s3://bucket/prefix"},
 		{"s3", "s3://", "want s3://bucket/prefix"},
-		{"gs", "gs://bucket/a", "not supported yet"},
-		{"azure", "container/a", "not supported yet"},
+		{"gs", "gs://bucket", ""},
+		{"gs", "gs://bucket/a/b/", ""},
+		{"gs", "s3://bucket/a", "want gs://bucket/prefix"},
+		{"azure", "container", ""},
+		{"azure", "container/a/b", ""},
+		{"azure", "gs://bucket/a", "want container/prefix"},
+		{"azure", "/container", "want container/prefix"},
 		{"ftp", "ftp://x", "is unknown"},
 	}
 	stores := open.New(open.Options{})
@@ -47,6 +52,7 @@ func TestTypes(t *testing.T) {
 		{"/data/.metaflow", "local"},
 		{"s3://bucket/x", "s3"},
 		{"gs://bucket/x", "gs"},
+		{"azure://container/x", "azure"},
 		{"relative/path", ""},
 		{"container/prefix", ""},
 		{"https://host/x", ""},
@@ -71,7 +77,12 @@ func TestObjects(t *testing.T) {
 		{"s3://bucket", "", "names a bucket"},
 		{"s3://bucket/F/", "", "names no object"},
 		{"s3://bucket/..", "", "names no object"},
-		{"gs://bucket/abcd", "", `(root "gs://bucket") is not supported yet`},
+		{"gs://bucket/F/abcd", "abcd", ""},
+		{open.URL("gs", "gs://bucket/F/abcd"), "abcd", ""},
+		{"azure://container/F/abcd", "abcd", ""},
+		{open.URL("azure", "container/F/abcd"), "abcd", ""},
+		{open.URL("azure", "azure://container/abcd"), "abcd", ""},
+		{"azure://container", "", "names a bucket"},
 		{"relative", "", "is no place of a datastore"},
 	}
 	stores := open.New(open.Options{})

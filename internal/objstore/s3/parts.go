@@ -58,6 +58,8 @@ type upload struct {
 
 func (u *upload) PartSize() int64 { return u.size }
 
+func (u *upload) AtOnce() int { return 0 }
+
 // Part implements objstore.Upload. It may take as long as bytes move: what a
 // part sends late nobody sees.
 func (u *upload) Part(ctx context.Context, number int, content objstore.Source) error {
@@ -66,7 +68,7 @@ func (u *upload) Part(ctx context.Context, number int, content objstore.Source) 
 		return err
 	}
 	defer r.Close()
-	body, err := seekable(r, content.Size())
+	body, err := objstore.Seekable(r, content.Size())
 	if err != nil {
 		return fmt.Errorf("s3: put %s: %w", u.store.url(u.key), err)
 	}

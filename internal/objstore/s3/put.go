@@ -1,11 +1,9 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -55,7 +53,7 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 		return err
 	}
 	defer r.Close()
-	content, err := seekable(r, src.Size())
+	content, err := objstore.Seekable(r, src.Size())
 	if err != nil {
 		return fmt.Errorf("s3: put %s: %w", s.url(key), err)
 	}
@@ -79,31 +77,6 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 // inPartsFrom is the size from which a put that takes too long is better done
 // in parts; a smaller one waits for the server, not for the line.
 const inPartsFrom = 1 << 20
-
-// seekable returns the source's reader, or a copy of its content: the SDK reads
-// a body twice, to sign and to send it. A source that has not the size it
-// announced would otherwise look like a broken connection.
-func seekable(r io.Reader, announced int64) (io.ReadSeeker, error) {
-	rs, ok := r.(io.ReadSeeker)
-	if !ok {
-		data, err := io.ReadAll(io.LimitReader(r, announced+1))
-		if err != nil {
-			return nil, fmt.Errorf("reading the source: %w", err)
-		}
-		rs = bytes.NewReader(data)
-	}
-	size, err := rs.Seek(0, io.SeekEnd)
-	if err == nil {
-		_, err = rs.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the source: %w", err)
-	}
-	if size != announced {
-		return nil, fmt.Errorf("the source has not the %d bytes it announced", announced)
-	}
-	return rs, nil
-}
 
 func (s *Store) checkMetadata(key string, opts objstore.PutOptions) error {
 	for k, v := range opts.Metadata {

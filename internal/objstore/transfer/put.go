@@ -68,7 +68,11 @@ func (s *Store) send(ctx context.Context, up objstore.Upload, key string, src ob
 		return fmt.Errorf("put %s: %w", key, err)
 	}
 	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(s.engine.cfg.AtOnce)
+	atOnce := s.engine.cfg.AtOnce
+	if n := up.AtOnce(); n > 0 {
+		atOnce = min(n, atOnce)
+	}
+	group.SetLimit(atOnce)
 	size := up.PartSize()
 	for number := 0; int64(number)*size < src.Size(); number++ {
 		offset := int64(number) * size

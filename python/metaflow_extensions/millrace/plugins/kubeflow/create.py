@@ -61,7 +61,7 @@ def create(
         path = os.path.join(folder, "definition.json")
         with open(path, "wb") as f:
             f.write(data)
-        args = ["--definition", path, "--definition-url", url]
+        args = ["--definition", path, "--definition-url", definition.place(obj, url)]
         if launcher:
             args += ["--launcher", launcher]
         if image:

@@ -150,6 +150,11 @@ def system_tags(obj, token):
     return sorted(tags)
 
 
+def place(obj, url):
+    """How the launcher is told of an object's URL where the store's type is not said beside it."""
+    return "azure://" + url if obj.flow_datastore.TYPE == "azure" else url
+
+
 def _root(obj):
     root = obj.flow_datastore.datastore_root
     return os.path.abspath(root) if obj.flow_datastore.TYPE == "local" else root

@@ -1,0 +1,131 @@
+// Package azure is the adapter for Azure Blob Storage.
+//
+// It tries each request once: package retry alone decides what is tried again.
+// Credentials are, in this order, a connection string, an account's key, a
+// shared access signature, and else Azure's default chain (service principal,
+// workload identity, managed identity, `az login`), looked for at the first
+// request and refreshed as they expire.
+package azure
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+)
+
+// Config is what all stores of a process share.
+type Config struct {
+	// Account says where the blobs are and how to be let in.
+	Account Account
+	// WriteTimeout bounds each request that writes; 0 is no bound.
+	WriteTimeout time.Duration
+	// PartSize is that of the parts of an upload (default 16 MiB), unless the
+	// object has too many of them.
+	PartSize int64
+	// Page is how many objects one answer to a listing holds (default: as many
+	// as Azure gives, 5000).
+	Page int32
+}
+
+func (c Config) pageSize() *int32 {
+	if c.Page <= 0 {
+		return nil
+	}
+	return &c.Page
+}
+
+// Clients makes stores that share one connection pool and credential chain.
+type Clients struct {
+	cfg Config
+
+	mu         sync.Mutex
+	options    *container.ClientOptions
+	token      azcore.TokenCredential
+	containers map[string]*container.Client
+}
+
+// NewClients prepares the set; nothing is read or contacted yet.
+func NewClients(cfg Config) *Clients {
+	if cfg.PartSize <= 0 {
+		cfg.PartSize = 16 << 20
+	}
+	return &Clients{cfg: cfg, containers: map[string]*container.Client{}}
+}
+
+// Store returns the store of a root such as container/prefix, which is how
+// Metaflow writes it.
+func (c *Clients) Store(root string) (*Store, error) {
+	name, prefix, _ := strings.Cut(root, "/")
+	if name == "" || strings.ContainsAny(name, " :?#%\\") {
+		return nil, fmt.Errorf("datastore root %q: want container/prefix, without a scheme", root)
+	}
+	prefix = strings.Trim(prefix, "/")
+	if prefix != "" {
+		prefix += "/"
+	}
+	return &Store{clients: c, container: name, prefix: prefix}, nil
+}
+
+// get returns the client of a container, made at the first call. A failure is
+// not kept: the next call tries again.
+func (c *Clients) get(_ context.Context, name string) (*container.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if client, ok := c.containers[name]; ok {
+		return client, nil
+	}
+	client, err := c.open(name)
+	if err == nil {
+		c.containers[name] = client
+	}
+	return client, err
+}
+
+func (c *Clients) open(name string) (*container.Client, error) {
+	account, err := c.cfg.Account.resolve()
+	if err != nil {
+		return nil, err
+	}
+	if c.options == nil {
+		c.options = &container.ClientOptions{ClientOptions: policy.ClientOptions{
+			Retry:     policy.RetryOptions{MaxRetries: -1},
+			Transport: &http.Client{Transport: transport()},
+		}}
+	}
+	address := account.Endpoint + "/" + name
+	switch {
+	case account.Key != "":
+		key, err := container.NewSharedKeyCredential(account.Name, account.Key)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the account's key is not in base64", errSettings)
+		}
+		return container.NewClientWithSharedKeyCredential(address, key, c.options)
+	case account.SAS != "":
+		return container.NewClientWithNoCredential(address+"?"+account.SAS, c.options)
+	case !strings.HasPrefix(address, "https://"):
+		return nil, fmt.Errorf("%w: %s needs AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or https: tokens are not sent in the clear", errSettings, account.Endpoint)
+	}
+	if c.token == nil {
+		if c.token, err = azidentity.NewDefaultAzureCredential(nil); err != nil {
+			return nil, err
+		}
+	}
+	return container.NewClient(address, c.token, c.options)
+}
+
+// transport bounds every phase in which no byte of a body moves; bodies are
+// watched by package watchdog.
+func transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 64
+	t.ResponseHeaderTimeout = 60 * time.Second
+	return t
+}
