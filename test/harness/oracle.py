@@ -71,7 +71,7 @@ def essence(dump: dict[str, Any]) -> dict[str, Any]:
     run = client.normal(dump)
     for split in dump["graph"]["steps"].values():
         if split["type"] == "split-parallel":
-            share_logs(run["steps"][split["next"][0]])
+            share_logs(run["steps"].get(split["next"][0], {}))
     return {
         "finished": run["finished"], "successful": run["successful"], "end": run["end"], "graph": dump["graph"],
         "tasks": {place: {

@@ -8,8 +8,10 @@ import collections
 import concurrent.futures
 import pathlib
 import shlex
+import signal
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -49,7 +51,12 @@ def play(args: argparse.Namespace, folder: pathlib.Path) -> tuple[list[fleet.Out
     played = fleet.Fleet(stack, Oracle(folder / "plain", ORACLE_RESULTS, ORACLE_KEPT), folder, at_once=args.at_once)
     outcomes, failures = [], {}
     futures = {played.start(number): number for number in range(args.first, args.first + args.runs)}
+    # A proof that is ended early counts what it has.
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     for future in concurrent.futures.as_completed(futures):
+        if ended.is_set():
+            break
         number = futures[future]
         try:
             outcome = future.result()
@@ -80,7 +87,7 @@ def report(args: argparse.Namespace, outcomes: list[fleet.Outcome], failures: di
     return "\n".join([
         f"`{command}`, {document.circumstances()}, {took / 60:.0f} min.",
         "",
-        f"**{len(outcomes)} of {args.runs} flows ran to their end; in {len(failures)} something differed from Metaflow's own `run`.**",
+        f"**{len(outcomes)} flows ran to their end; in {len(failures)} something differed from Metaflow's own `run`.**",
         *(["", "What differed:", ""] + [f"- {' '.join(why.split())[:400]}" for why in failures.values()] if failures else []),
         "",
         "| what | how many | in flows |",
