@@ -30,10 +30,14 @@ type cost struct {
 	peak      int64
 }
 
-// row is one line of the table.
+// tools take turns; the first is the one the others are compared with, the
+// others are ours.
+func tools() []string { return []string{"s5cmd", "plain", "verified"} }
+
+// row is what one transfer cost each tool.
 type row struct {
-	name        string
-	ours, s5cmd cost
+	name  string
+	costs map[string]cost
 }
 
 func (b *bench) run(ctx context.Context) (err error) {
@@ -59,7 +63,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// measure lets both tools take turns, up and down.
+// measure lets the tools take turns, up and down.
 func (b *bench) measure(ctx context.Context, s *server, c blobs, folder string) ([]row, error) {
 	source := filepath.Join(folder, "source")
 	if err := fill(source, c); err != nil {
@@ -68,7 +72,7 @@ func (b *bench) measure(ctx context.Context, s *server, c blobs, folder string) 
 	defer os.RemoveAll(folder)
 	costs := map[string][]cost{}
 	for round := range b.rounds {
-		for _, tool := range []string{"s5cmd", "ours"} {
+		for _, tool := range tools() {
 			prefix := fmt.Sprintf("%s-%d", tool, round)
 			for _, direction := range []string{"up", "down"} {
 				there := source
@@ -98,7 +102,11 @@ func (b *bench) measure(ctx context.Context, s *server, c blobs, folder string) 
 	}
 	var rows []row
 	for _, direction := range []string{"up", "down"} {
-		rows = append(rows, row{c.name + " " + direction, median(costs[direction+"ours"]), median(costs[direction+"s5cmd"])})
+		r := row{c.name + " " + direction, map[string]cost{}}
+		for _, tool := range tools() {
+			r.costs[tool] = median(costs[direction+tool])
+		}
+		rows = append(rows, r)
 	}
 	return rows, nil
 }
@@ -107,8 +115,8 @@ func (b *bench) command(ctx context.Context, s *server, tool, direction, folder,
 	root := "s3://" + bucket + "/" + prefix
 	var cmd *exec.Cmd
 	switch {
-	case tool == "ours":
-		cmd = exec.CommandContext(ctx, "/proc/self/exe", carrier, direction, folder, root)
+	case tool != "s5cmd":
+		cmd = exec.CommandContext(ctx, "/proc/self/exe", carrier, tool, direction, folder, root)
 	case direction == "up":
 		cmd = exec.CommandContext(ctx, b.s5cmd, "--log", "error", "--endpoint-url", s.endpoint, "cp", folder+"/", root+"/")
 	default:

@@ -6,8 +6,8 @@
 //	transfer -s5cmd .venv-bench/bin/s5cmd -server .cache/bin/versitygw
 //
 // Both run as processes of their own: CPU and memory are the kernel's account
-// of them. Ours does what a task does: it names each blob by its SHA-1 and
-// verifies that both ways; s5cmd copies.
+// of them. Ours is measured twice: copying, as s5cmd does, and as a task moves
+// its artifacts, each blob verified against its SHA-1 both ways.
 package main
 
 import (

@@ -164,6 +164,32 @@ type reader struct {
 }
 
 func (r *reader) Read(p []byte) (int, error) {
+	if !r.more() {
+		return 0, r.err
+	}
+	n := copy(p, r.left)
+	r.left = r.left[n:]
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo: a copy is made from the parts themselves.
+func (r *reader) WriteTo(w io.Writer) (written int64, err error) {
+	for r.more() {
+		n, err := w.Write(r.left)
+		written += int64(n)
+		r.left = r.left[n:]
+		if err != nil {
+			return written, err
+		}
+	}
+	if errors.Is(r.err, io.EOF) {
+		return written, nil
+	}
+	return written, r.err
+}
+
+// more says whether something is left to read, and waits for it.
+func (r *reader) more() bool {
 	if r.ctx.Err() != nil && r.err == nil {
 		// What has come already does not hide that it is over.
 		r.err = context.Cause(r.ctx)
@@ -171,12 +197,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	for len(r.left) == 0 && r.err == nil {
 		r.advance()
 	}
-	if r.err != nil {
-		return 0, r.err
-	}
-	n := copy(p, r.left)
-	r.left = r.left[n:]
-	return n, nil
+	return r.err == nil
 }
 
 func (r *reader) advance() {

@@ -174,9 +174,18 @@ func TestRanges(t *testing.T) {
 	want := content(5_000)
 	store := small(1 << 20).Wrap(holding(t, want))
 	for _, r := range []objstore.Range{{Offset: 10, Length: 1001}, {Offset: 0, Length: 5000}, {Offset: 3999, Length: 2000}, {Offset: 1, Length: 4000}} {
+		whole := want[r.Offset:min(r.Offset+r.Length, 5000)]
 		got, err := read(t.Context(), store, "k", r)
-		if err != nil || !bytes.Equal(got, want[r.Offset:min(r.Offset+r.Length, 5000)]) {
+		if err != nil || !bytes.Equal(got, whole) {
 			t.Errorf("%v: %d bytes, %v", r, len(got), err)
+		}
+		var copied bytes.Buffer
+		err = store.Get(t.Context(), "k", r, func(_ objstore.Info, body io.Reader) error {
+			_, err := io.Copy(&copied, body)
+			return err
+		})
+		if err != nil || !bytes.Equal(copied.Bytes(), whole) {
+			t.Errorf("%v copied: %d bytes, %v", r, copied.Len(), err)
 		}
 	}
 }
