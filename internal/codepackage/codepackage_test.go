@@ -264,21 +264,27 @@ func TestInfo(t *testing.T) {
 	for _, test := range []struct{ name, info, want string }{
 		{
 			"no other extension", `{"script": "flow.py", "n": 12345678901234567890, "ext_info": [{}, {}]}`,
-			`{"script": "flow.py", "n": 12345678901234567890, "ext_info": [{"_pythonpath_0": ` + ours + `}, {
-			"config": [["_pythonpath_0", "millrace_runtime", "` + module + `config.mfextinit_millrace_runtime"]],
-			"plugins": [["_pythonpath_0", "millrace_runtime", "` + module + `plugins.mfextinit_millrace_runtime"]]}]}`,
+			`{"script": "flow.py", "n": 12345678901234567890, "ext_info": [{"millrace-runtime": ` + ours + `}, {
+			"config": [["millrace-runtime", "millrace_runtime", "` + module + `config.mfextinit_millrace_runtime"]],
+			"plugins": [["millrace-runtime", "millrace_runtime", "` + module + `plugins.mfextinit_millrace_runtime"]]}]}`,
 		},
 		{
 			"behind others", `{"ext_info": [{"_pythonpath_0": {"files": []}}, {"alias": [], "plugins": [["_pythonpath_0", "org", "m"]]}]}`,
-			`{"ext_info": [{"_pythonpath_0": {"files": []}, "_pythonpath_1": ` + ours + `}, {"alias": [],
-			"config": [["_pythonpath_1", "millrace_runtime", "` + module + `config.mfextinit_millrace_runtime"]],
-			"plugins": [["_pythonpath_0", "org", "m"], ["_pythonpath_1", "millrace_runtime", "` + module + `plugins.mfextinit_millrace_runtime"]]}]}`,
+			`{"ext_info": [{"_pythonpath_0": {"files": []}, "millrace-runtime": ` + ours + `}, {"alias": [],
+			"config": [["millrace-runtime", "millrace_runtime", "` + module + `config.mfextinit_millrace_runtime"]],
+			"plugins": [["_pythonpath_0", "org", "m"], ["millrace-runtime", "millrace_runtime", "` + module + `plugins.mfextinit_millrace_runtime"]]}]}`,
 		},
 		{
 			"in place of a packed one", `{"ext_info": [{"metaflow-x": {}}, {"plugins": [["metaflow-x", "millrace_runtime", "old"], ["metaflow-x", "org", "m"]]}]}`,
-			`{"ext_info": [{"metaflow-x": {}, "_pythonpath_0": ` + ours + `}, {
-			"config": [["_pythonpath_0", "millrace_runtime", "` + module + `config.mfextinit_millrace_runtime"]],
-			"plugins": [["metaflow-x", "org", "m"], ["_pythonpath_0", "millrace_runtime", "` + module + `plugins.mfextinit_millrace_runtime"]]}]}`,
+			`{"ext_info": [{"metaflow-x": {}, "millrace-runtime": ` + ours + `}, {
+			"config": [["millrace-runtime", "millrace_runtime", "` + module + `config.mfextinit_millrace_runtime"]],
+			"plugins": [["metaflow-x", "org", "m"], ["millrace-runtime", "millrace_runtime", "` + module + `plugins.mfextinit_millrace_runtime"]]}]}`,
+		},
+		{
+			"beside one of its name", `{"ext_info": [{"millrace-runtime": {}}, {}]}`,
+			`{"ext_info": [{"millrace-runtime": {}, "millrace-runtime-1": ` + ours + `}, {
+			"config": [["millrace-runtime-1", "millrace_runtime", "` + module + `config.mfextinit_millrace_runtime"]],
+			"plugins": [["millrace-runtime-1", "millrace_runtime", "` + module + `plugins.mfextinit_millrace_runtime"]]}]}`,
 		},
 		{"left to Metaflow", `{"a": 1}`, `{"a": 1}`},
 		{"null", `{"ext_info": [null, null]}`, `{"ext_info": [null, null]}`},

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// packageName is what the shim is called among the packages of extensions.
+const packageName = "millrace-runtime"
+
 // extension describes one in INFO, in the words of Metaflow.
 type extension struct {
 	RootPaths      *string  `json:"root_paths"`
@@ -71,14 +74,16 @@ func addExtension(info []byte, files []string) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// freeName finds a name of the kind Metaflow gives to extensions on the
-// PYTHONPATH.
+// freeName finds a name for the shim's package. It is one that could be
+// installed: Metaflow tells uv not to install the packages it finds here, and
+// uv refuses names such as Metaflow's own _pythonpath_0.
 func freeName(packages map[string]json.RawMessage) string {
-	for i := 0; ; i++ {
-		name := fmt.Sprintf("_pythonpath_%d", i)
+	name := packageName
+	for i := 1; ; i++ {
 		if _, taken := packages[name]; !taken {
 			return name
 		}
+		name = fmt.Sprintf("%s-%d", packageName, i)
 	}
 }
 

@@ -35,6 +35,10 @@ func (i invocation) members() string { return filepath.Join(filepath.Dir(i.input
 // plain is an executable that needs no shell.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_./+-]+$`)
 
+// noFlush stands for a function of Metaflow's own start script, which
+// bootstrap commands call to upload the log. Ours goes up by itself.
+const noFlush = "flush_mflogs() { :; }"
+
 // argv is the whole command line. A shell is put in front only where
 // bootstrap commands, or an executable with arguments of its own, ask for one.
 func (i invocation) argv() ([]string, error) {
@@ -49,7 +53,10 @@ func (i invocation) argv() ([]string, error) {
 	if len(i.step.Bootstrap) == 0 && plain.MatchString(executable) {
 		return append([]string{executable}, rest...), nil
 	}
-	lines := append([]string{"set -e"}, i.step.Bootstrap...)
+	lines := []string{"set -e"}
+	if len(i.step.Bootstrap) > 0 {
+		lines = append(append(lines, noFlush), i.step.Bootstrap...)
+	}
 	lines = append(lines, "exec "+executable+` "$@"`)
 	return append([]string{"sh", "-c", strings.Join(lines, "\n"), "sh"}, rest...), nil
 }

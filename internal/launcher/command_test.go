@@ -62,7 +62,7 @@ func TestArgv(t *testing.T) {
 			"--with=retry:times=3 --with=millrace_transition --environment=conda --production", 1))},
 		"bootstrap": {
 			func(i *invocation) { i.step.Bootstrap = []string{"echo hello", "export X=1"} },
-			append([]string{"sh", "-c", "set -e\necho hello\nexport X=1\nexec python \"$@\"", "sh"}, strings.Fields(step)[1:]...),
+			append([]string{"sh", "-c", "set -e\nflush_mflogs() { :; }\necho hello\nexport X=1\nexec python \"$@\"", "sh"}, strings.Fields(step)[1:]...),
 		},
 		"executable with arguments": {
 			func(i *invocation) { i.step.Executable = "uv run --no-sync python" },

@@ -90,7 +90,7 @@ def test_wrong_settings(user, make_flow, arguments, environment, says):
     assert not user.asked()
 
 
-@pytest.mark.parametrize("environment", ["conda", "pypi", "uv"])
+@pytest.mark.parametrize("environment", ["conda", "pypi"])
 def test_environment_that_builds_packages(user, make_flow, environment):
     done = user.create(make_flow(LINEAR), top=("--environment", environment), check=False)
     refused(done, ["--environment=%s is not supported" % environment, "image"])

@@ -1,11 +1,29 @@
-"""What Metaflow offers a flow besides its graph comes to the same as in a
-plain run."""
+"""What Metaflow offers besides the graph: to a flow when it is deployed, to a
+task while it runs, and an environment of its own."""
+
+import json
+import os
 
 import pytest
 from harness import client
-from harness.paths import FLOWS
+from harness.paths import FLOWS, ROOT
 
 OFFERED = FLOWS / "offered"
+# How this machine reaches PyPI, which no pod inherits.
+NETWORK = ("SSL_CERT_FILE", "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+
+ARTIFACTS = """
+import json, sys
+from metaflow import Run, namespace
+
+namespace(None)
+run = Run(sys.argv[1])
+print(json.dumps({"tags": sorted(run.user_tags), **{item.id: item.data for item in run.end_task}}))
+"""
+
+
+def artifacts_of_the_end(run):
+    return json.loads(client.python(ARTIFACTS, client.client_environment(run.stack), run.pathspec, cwd=run.stack.folder))
 
 
 @pytest.fixture
@@ -16,10 +34,34 @@ def with_extension(stack, monkeypatch):
     return stack
 
 
-def test_offered(with_extension, tmp_path):
+def test_offered_to_a_flow(with_extension, tmp_path):
     stack, script = with_extension, OFFERED / "offered.py"
     words = tmp_path / "words.txt"
     words.write_text("other words\n")
     given = ["--words", str(words)] if stack.s3 else []
     run = stack.run(script, *given)
     client.same(client.read(run), client.plain_run(script, tmp_path / "plain", stack, *given))
+
+
+@pytest.mark.parametrize("stack", ["s3"], indirect=True)
+def test_offered_to_a_task(with_extension):
+    run = with_extension.run(OFFERED / "within.py")
+    found = artifacts_of_the_end(run)
+    assert found["shown"] == [True, True]
+    # One of the attempt that was killed, as it stood then, and one of the attempt that ended.
+    assert sorted(found["cards"]) in ([["live", stage], ["live", "in the end"]] for stage in ("begun", "half way"))
+    assert found["letters"] == "letters"
+    assert found["runs"] and found["tags"] == ["seen from within"]
+    assert found["nested"] == ["successful", True, [0, 1, 4]]
+    assert found["store"] == ["value", ["0", "1", "2", "value"]]
+    assert len(run.task("start")["attempts"]) == 2
+
+
+def test_packages_of_its_own(files, monkeypatch):
+    for name in NETWORK:
+        if name in os.environ:
+            monkeypatch.setitem(files.environment, name, os.environ[name])
+    monkeypatch.setitem(files.environment, "UV_CACHE_DIR", str(ROOT / ".cache" / "uv"))
+    run = files.run(FLOWS / "apart" / "apart.py", top=("--environment=uv",))
+    found = artifacts_of_the_end(run)
+    assert "hello" in found["said"] and found["apart"]

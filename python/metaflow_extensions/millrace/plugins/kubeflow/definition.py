@@ -119,8 +119,9 @@ def _added(obj, node):
 
 
 def top_options(obj):
-    """Options before the sub-command: those of flow decorators (@project)."""
-    out = []
+    """Options before the sub-command: the environment, and those of flow
+    decorators (@project)."""
+    out = [] if obj.environment.TYPE == "local" else ["--environment=" + obj.environment.TYPE]
     for deco in flow_decorators(obj.flow):
         for name, value in deco.get_top_level_options():
             option = "--" + name.replace("_", "-")

@@ -5,18 +5,22 @@ from metaflow import R
 
 from .errors import NotSupported
 
+# Those that need no other sources than the pod's own and PyPI's. Conda's
+# channels hold the interpreters of the others.
+ENVIRONMENTS = ("local", "uv")
+
 FLOW_DECORATORS = {
     "schedule": "Start runs by hand or from a scheduler of your own.",
     "trigger": "Start runs by hand or from the event's consumer.",
     "trigger_on_finish": "Start runs by hand or from the last step of the other flow.",
     "exit_hook": "Do it in the last step, or watch the run from outside.",
-    "conda_base": "Put the packages into the image.",
-    "pypi_base": "Put the packages into the image.",
+    "conda_base": "Use --environment=uv, or put the packages into the image.",
+    "pypi_base": "Use --environment=uv, or put the packages into the image.",
 }
 
 STEP_DECORATORS = {
-    "conda": "Put the packages into the image.",
-    "pypi": "Put the packages into the image.",
+    "conda": "Use --environment=uv, or put the packages into the image.",
+    "pypi": "Use --environment=uv, or put the packages into the image.",
     "batch": "Use @kubernetes or @resources.",
     "snowpark": "",
     "slurm": "",
@@ -29,8 +33,8 @@ STEP_DECORATORS = {
 def refuse(obj):
     if R.use_r():
         raise NotSupported("A flow in R")
-    if obj.environment.TYPE != "local":
-        raise NotSupported("--environment=%s" % obj.environment.TYPE, hint="Put the packages into the image.")
+    if obj.environment.TYPE not in ENVIRONMENTS:
+        raise NotSupported("--environment=%s" % obj.environment.TYPE, hint="Use --environment=uv, or put the packages into the image.")
     for name, decorators in obj.flow._flow_decorators.items():
         if name in FLOW_DECORATORS and decorators:
             raise NotSupported("@%s" % name, hint=FLOW_DECORATORS[name])
