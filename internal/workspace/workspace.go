@@ -1,7 +1,7 @@
 // Package workspace makes the folders one lease works in and removes them
 // after it:
 //
-//	<root>/lease-XXXX/
+//	<root>/1/      the first number that is free
 //	  metaflow/   working folder of the child, a copy of the code package
 //	  tmp/        its TMPDIR
 //	  spool/      where files change hands between child and launcher
@@ -15,8 +15,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // longestSocketPath is below what the kernels allow (108 bytes on Linux, 104
@@ -45,7 +47,7 @@ func New(root, packageDir string) (*Workspace, error) {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, fmt.Errorf("make a workspace: %w", err)
 	}
-	base, err := os.MkdirTemp(root, "lease-")
+	base, err := firstFree(root)
 	if err != nil {
 		return nil, fmt.Errorf("make a workspace: %w", err)
 	}
@@ -57,6 +59,18 @@ func New(root, packageDir string) (*Workspace, error) {
 		return nil, errors.Join(fmt.Errorf("make a workspace in %s: %w", base, err), w.Remove())
 	}
 	return w, nil
+}
+
+// firstFree makes the folder 1, or the next that is not there. Its name is
+// short: programs put sockets below TMPDIR (Ray's add 67 bytes), and a socket's
+// path has at most 107.
+func firstFree(root string) (string, error) {
+	for n := 1; ; n++ {
+		base := filepath.Join(root, strconv.Itoa(n))
+		if err := os.Mkdir(base, 0o700); !errors.Is(err, fs.ErrExist) {
+			return base, err
+		}
+	}
 }
 
 func (w *Workspace) fill(packageDir string) error {
