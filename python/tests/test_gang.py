@@ -46,11 +46,27 @@ def end(self):
 '''
 
 
+# As @metaflow_ray does: only the first member runs the user's code.
+IDLE = '''from metaflow.plugins.parallel_decorator import ParallelDecorator
+
+decorate = ParallelDecorator.task_decorate
+ParallelDecorator.task_decorate = lambda self, step_func, flow, graph, retry_count, retries, context: (
+    decorate(self, step_func, flow, graph, retry_count, retries, context) if context == "ubf_control" else (lambda: None)
+)
+
+
+def decorated(f):
+    return f
+
+
+'''
+
+
 @pytest.fixture(scope="module")
 def deployed(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     (folder / "flow").mkdir()
-    decorated = {"plain": "def decorated(f):\n    return f\n\n\n", "kubernetes": "decorated = kubernetes(cpu=1)\n\n\n"}[request.param]
+    decorated = {"plain": "def decorated(f):\n    return f\n\n\n", "kubernetes": "decorated = kubernetes(cpu=1)\n\n\n", "idle": IDLE}[request.param]
     script = write_flow(
         folder / "flow", BODY, name="GangFlow", imports="FlowSpec, Parameter, current, kubernetes, parallel, step", before=decorated
     )
@@ -100,3 +116,16 @@ def test_a_gang_in_a_foreach(deployed, launcher, tmp_path, size):
 
     deployed.step(tmp_path, launcher, "gather", task="task-0", inputs=",".join("train/task-0-n%d" % rank for rank in range(size)))
     assert artifact(launcher, "gather/task-0", "seen") == [[MAIN, size, rank, "task-0-n0", True, "a", rank] for rank in range(size)]
+
+
+@pytest.mark.parametrize("deployed", ["idle"], indirect=True)
+def test_members_without_user_code(deployed, launcher, tmp_path):
+    deployed.init(tmp_path, launcher, "--size", "2")
+    deployed.step(tmp_path, launcher, "start")
+    deployed.step(tmp_path, launcher, "fan", task="task-0", inputs="start/task", split=0)
+    for rank, context in enumerate(("ubf_control", "ubf_task")):
+        deployed.step(
+            tmp_path, launcher, "train", "--ubf-context", context, "--num-parallel", "2",
+            task="task-0-n%d" % rank, inputs="fan/task-0", split=rank, environment=environment(tmp_path, rank, 2),
+        )
+        assert (launcher.transitions[-1]["task_ok"], launcher.transitions[-1]["next"]) == (True, ["gather"])

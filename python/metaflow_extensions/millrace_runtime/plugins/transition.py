@@ -24,6 +24,8 @@ _GANG = "_parallel_ubf_iter"
 
 # The finished step's flow: a process runs one step.
 _finished = None
+# What follows it when it did not say so itself.
+_follows = []
 
 
 class ExtensionOrder(MetaflowException):
@@ -46,6 +48,7 @@ class TransitionDecorator(StepDecorator):
     def task_post_step(self, step_name, flow, graph, retry_count, max_user_code_retries):
         _whole_gang(flow)
         _remember(flow)
+        _follow(flow, graph[step_name])
 
     def task_exception(self, exception, step_name, flow, graph, retry_count, max_user_code_retries):
         _remember(flow)
@@ -76,6 +79,13 @@ def _remember(flow):
     _finished = flow
 
 
+def _follow(flow, node):
+    """Decorators of gangs (@metaflow_ray) let only the first member run the
+    user's code, which says what follows; to Metaflow that is enough."""
+    global _follows
+    _follows = list(node.out_funcs) if node.parallel_step and _get(flow, "_transition") is None else []
+
+
 def before_save(paths):
     """Called with the paths of each batch that is about to be saved."""
     global _finished
@@ -92,7 +102,7 @@ def before_save(paths):
 
 def describe(flow):
     task_ok = _get(flow, "_task_ok") is True
-    targets, foreach = (_get(flow, "_transition") if task_ok else None) or ((), None)
+    targets, foreach = (_get(flow, "_transition") if task_ok else None) or (_follows if task_ok else (), None)
     gang = getattr(_get(flow, _GANG), "num_parallel", 0) if foreach == _GANG else 0
     splits = _get(flow, "_foreach_num_splits") if foreach and not gang else 0
     return {"task_ok": task_ok, "next": list(targets), "num_splits": splits or 0, "gang_size": gang or 0}
