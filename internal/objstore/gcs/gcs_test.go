@@ -25,6 +25,6 @@ func TestLaws(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return engine.Wrap(store)
+		return engine.Wrap(store, store)
 	}})
 }

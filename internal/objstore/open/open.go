@@ -44,7 +44,8 @@ type Options struct {
 	// PartSize is that of the parts in which big objects move (default 8 MiB
 	// to here, 16 MiB from here; S3 takes none below 5 MiB).
 	PartSize int64
-	// Connections bounds requests at a time over all stores (default 32).
+	// Connections bounds requests at a time over all stores (default 32);
+	// requests for parts of big objects come on top, half as many.
 	Connections int
 }
 
@@ -80,6 +81,7 @@ func (o Options) withDefaults() Options {
 type Stores struct {
 	options Options
 	tokens  limit.Tokens
+	parts   limit.Tokens
 	retrier *retry.Retrier
 	engine  *transfer.Engine
 	s3      *s3.Clients
@@ -97,6 +99,7 @@ func New(options Options) *Stores {
 	return &Stores{
 		options: o,
 		tokens:  limit.New(o.Connections),
+		parts:   limit.New((o.Connections + 1) / 2),
 		retrier: retry.New(retry.Config{Budget: o.RetryBudget, First: o.FirstWait, Logger: o.Logger}),
 		engine:  transfer.New(transfer.Config{PartSize: o.PartSize, Whole: o.PartSize}),
 		s3:      s3.NewClients(s3.Config{Endpoint: o.S3Endpoint, Encryption: o.S3Encryption, WriteTimeout: o.WriteTimeout, PartSize: o.PartSize}),
@@ -120,9 +123,10 @@ func (s *Stores) Store(typ, root string) (objstore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	var store objstore.Store = s.retrier.Wrap(limit.Wrap(watchdog.Wrap(adapter, s.options.Stall), s.tokens))
+	watched := watchdog.Wrap(adapter, s.options.Stall)
+	var store objstore.Store = s.retrier.Wrap(limit.Wrap(watched, s.tokens))
 	if typ != "local" { // parts of a file on a disk come no faster
-		store = s.engine.Wrap(store)
+		store = s.engine.Wrap(store, s.retrier.Wrap(limit.Wrap(watched, s.parts)))
 	}
 	s.open[id] = store
 	return store, nil

@@ -200,7 +200,7 @@ func TestParts(t *testing.T) {
 			t.Cleanup(server.Close)
 			again := retry.New(retry.Config{First: time.Millisecond, Budget: 20 * time.Millisecond})
 			bare := open(t, s3.Config{Endpoint: server.URL, PartSize: 1000}, "s3://bucket/root")
-			store := transfer.New(transfer.Config{Whole: 1000}).Wrap(again.Wrap(bare))
+			store := transfer.New(transfer.Config{Whole: 1000}).Wrap(bare, again.Wrap(bare))
 			err := store.Put(t.Context(), "k", objstore.Bytes(slices.Repeat([]byte("x"), 3500)), objstore.PutOptions{})
 			if (err != nil) != r.aborted || err != nil && !errors.Is(err, objstore.ErrTransient) {
 				t.Errorf("Put = %v", err)

@@ -61,6 +61,7 @@ type get struct {
 	// the last one ends.
 	next, end int64
 	first     []byte
+	own       []byte
 }
 
 func (g *get) begin(info objstore.Info, r objstore.Range) {
@@ -90,9 +91,11 @@ func (g *get) release() {
 	}
 }
 
-// part is a stretch of the object, or why it did not come.
+// part is a stretch of the object, or why it did not come. own is the get's
+// own memory, not the engine's.
 type part struct {
 	data []byte
+	own  bool
 	err  error
 }
 
@@ -100,9 +103,9 @@ type part struct {
 func (g *get) rest(ctx context.Context, fn func(objstore.Info, io.Reader) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	// A place in the queue is a part asked for and not read yet.
-	queue := make(chan chan part, g.store.engine.cfg.AtOnce-1)
-	go g.fetchAll(ctx, queue)
-	r := &reader{ctx: ctx, queue: queue, buffers: g.store.engine.buffers}
+	queue, demand := make(chan chan part, g.store.engine.cfg.AtOnce-1), make(chan struct{})
+	go g.fetchAll(ctx, queue, demand)
+	r := &reader{ctx: ctx, queue: queue, demand: demand, buffers: g.store.engine.buffers}
 	err := fn(g.info, r)
 	if err != nil && r.err != nil && !errors.Is(r.err, io.EOF) {
 		// What fn makes of a broken body is not its own error.
@@ -113,9 +116,8 @@ func (g *get) rest(ctx context.Context, fn func(objstore.Info, io.Reader) error)
 	return err
 }
 
-// fetchAll asks for part after part. A transfer takes its buffers in the order
-// in which it gives them back, so that some part of every one can come.
-func (g *get) fetchAll(ctx context.Context, queue chan<- chan part) {
+// fetchAll asks for part after part.
+func (g *get) fetchAll(ctx context.Context, queue chan chan part, demand <-chan struct{}) {
 	defer close(queue)
 	if first := g.first; first != nil {
 		g.first = nil // it is the reader's to give back
@@ -123,15 +125,14 @@ func (g *get) fetchAll(ctx context.Context, queue chan<- chan part) {
 		queue <- came(part{data: first})
 	}
 	for g.next < g.end && ctx.Err() == nil {
-		offset, n := g.next, min(g.store.engine.cfg.PartSize, g.end-g.next)
-		g.next += n
-		buffer, err := g.store.engine.buffers.take(ctx, n)
+		p, err := g.room(ctx, min(g.store.engine.cfg.PartSize, g.end-g.next), queue, demand)
 		if err != nil {
 			queue <- came(part{err: err})
 			return
 		}
-		coming := make(chan part, 1)
-		go func() { coming <- g.fetch(ctx, offset, buffer) }()
+		offset, coming := g.next, make(chan part, 1)
+		g.next += int64(len(p.data))
+		go func() { coming <- g.fetch(ctx, offset, p) }()
 		queue <- coming
 	}
 }
@@ -142,25 +143,69 @@ func came(p part) chan part {
 	return c
 }
 
-func (g *get) fetch(ctx context.Context, offset int64, buffer []byte) part {
-	err := g.store.next.Get(ctx, g.key, objstore.Range{Offset: offset, Length: int64(len(buffer))}, func(info objstore.Info, body io.Reader) error {
+// ownSize is the memory of a get whose reader would wait for a buffer.
+const ownSize = 1 << 20
+
+// room waits for a buffer, but not while the reader waits for this very part:
+// it may hold what keeps others from giving theirs back. Such a part is small
+// and goes through memory of the get's own, which the reader has left then.
+func (g *get) room(ctx context.Context, n int64, queue chan chan part, demand <-chan struct{}) (part, error) {
+	if buffer, ok := g.store.engine.buffers.try(n); ok {
+		return part{data: buffer}, nil
+	}
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	got := make(chan []byte, 1)
+	go func() {
+		buffer, _ := g.store.engine.buffers.take(waiting, n)
+		got <- buffer
+	}()
+	for {
+		select {
+		case buffer := <-got:
+			if buffer == nil {
+				return part{}, context.Cause(ctx)
+			}
+			return part{data: buffer}, nil
+		case <-demand:
+			if len(queue) > 0 {
+				continue // it was asked for before the last part was there
+			}
+			stop()
+			if buffer := <-got; buffer != nil {
+				return part{data: buffer}, nil
+			}
+			if g.own == nil {
+				g.own = make([]byte, min(ownSize, g.store.engine.cfg.PartSize))
+			}
+			return part{data: g.own[:min(n, int64(len(g.own)))], own: true}, nil
+		}
+	}
+}
+
+// fetch fills the part by a request that waits for nothing but the store.
+func (g *get) fetch(ctx context.Context, offset int64, p part) part {
+	r := objstore.Range{Offset: offset, Length: int64(len(p.data))}
+	p.err = g.store.parts.Get(ctx, g.key, r, func(info objstore.Info, body io.Reader) error {
 		if info.Size != g.info.Size || info.Tag != g.info.Tag || !info.Modified.Equal(g.info.Modified) {
 			return fmt.Errorf("get %s: %w", g.key, errOverwritten)
 		}
-		_, err := io.ReadFull(body, buffer)
+		_, err := io.ReadFull(body, p.data)
 		return err
 	})
-	return part{buffer, err}
+	return p
 }
 
 // reader gives the parts out in order.
 type reader struct {
 	ctx     context.Context
 	queue   <-chan chan part
+	demand  chan<- struct{}
 	buffers *buffers
-	// held is the part that left is the rest of.
-	held, left []byte
-	err        error
+	// left is the rest of the part that is held.
+	held part
+	left []byte
+	err  error
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -201,29 +246,44 @@ func (r *reader) more() bool {
 }
 
 func (r *reader) advance() {
-	r.giveBack()
-	coming, ok := <-r.queue
+	r.giveBack(r.held)
+	r.held = part{}
+	coming, ok := r.wait()
 	if !ok {
 		r.err = io.EOF
 		return
 	}
-	p := <-coming
-	r.held, r.left, r.err = p.data, p.data, p.err
+	r.held = <-coming
+	r.left, r.err = r.held.data, r.held.err
 }
 
-func (r *reader) giveBack() {
-	if r.held != nil {
-		r.buffers.give(r.held)
-		r.held, r.left = nil, nil
+// wait returns the next part in the queue, which it asks for when there is
+// none.
+func (r *reader) wait() (chan part, bool) {
+	select {
+	case coming, ok := <-r.queue:
+		return coming, ok
+	default:
+	}
+	select {
+	case coming, ok := <-r.queue:
+		return coming, ok
+	case r.demand <- struct{}{}:
+		coming, ok := <-r.queue
+		return coming, ok
+	}
+}
+
+func (r *reader) giveBack(p part) {
+	if p.data != nil && !p.own {
+		r.buffers.give(p.data)
 	}
 }
 
 // drain waits for what is still under way and gives all buffers back.
 func (r *reader) drain() {
-	r.giveBack()
+	r.giveBack(r.held)
 	for coming := range r.queue {
-		if p := <-coming; p.data != nil {
-			r.buffers.give(p.data)
-		}
+		r.giveBack(<-coming)
 	}
 }

@@ -29,7 +29,7 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 
 func (s *Store) putParts(ctx context.Context, key string, src objstore.Source, opts objstore.PutOptions) error {
 	for begun := 1; ; begun++ {
-		up, err := objstore.Begin(ctx, s.next, key, src.Size(), opts)
+		up, err := objstore.Begin(ctx, s.parts, key, src.Size(), opts)
 		if errors.Is(err, errors.ErrUnsupported) {
 			return s.next.Put(ctx, key, src, opts)
 		}

@@ -23,7 +23,7 @@ import (
 // Config bounds an Engine. Zero values mean the defaults.
 type Config struct {
 	// Memory bounds the bytes of parts held at a time, over all transfers
-	// (default 96 MiB).
+	// (default 64 MiB).
 	Memory int64
 	// PartSize is the size of the ranges that are read (default 8 MiB).
 	PartSize int64
@@ -47,7 +47,7 @@ func New(cfg Config) *Engine {
 			*n = value
 		}
 	}
-	set(&cfg.Memory, 96<<20)
+	set(&cfg.Memory, 64<<20)
 	set(&cfg.PartSize, 8<<20)
 	set(&cfg.Whole, 16<<20)
 	if cfg.AtOnce <= 0 {
@@ -58,15 +58,20 @@ func New(cfg Config) *Engine {
 
 // Store moves another store's big objects in parts.
 type Store struct {
-	next   objstore.Store
-	engine *Engine
+	next, parts objstore.Store
+	engine      *Engine
 }
 
 var _ objstore.Store = (*Store)(nil)
 
-// Wrap decorates next, which tries again by itself. A get's callback must not
-// get a big object through the same engine: it may hold the last buffers.
-func (e *Engine) Wrap(next objstore.Store) *Store { return &Store{next: next, engine: e} }
+// Wrap decorates next, which tries again by itself. Requests for parts go to
+// parts, the same store under a limit of its own: they wait for nothing but
+// the store, whereas a get of a small object keeps its place in the limit for
+// as long as its callback works, and that may wait for the callback of a big
+// one.
+func (e *Engine) Wrap(next, parts objstore.Store) *Store {
+	return &Store{next: next, parts: parts, engine: e}
+}
 
 // Stat implements objstore.Store.
 func (s *Store) Stat(ctx context.Context, key string) (objstore.Info, error) {

@@ -29,12 +29,14 @@ func small(memory int64) *transfer.Engine {
 	return transfer.New(transfer.Config{Memory: memory, PartSize: 1000, Whole: 1000, AtOnce: 4})
 }
 
+func both(e *transfer.Engine, s objstore.Store) objstore.Store { return e.Wrap(s, s) }
+
 func TestLaws(t *testing.T) {
 	for name, memory := range map[string]int64{"room for all": 1 << 20, "room for one part": 1000} {
 		t.Run(name, func(t *testing.T) {
 			engine := small(memory)
 			objstoretest.Exercise(t, objstoretest.Harness{Big: 12_345, Fresh: func(*testing.T) objstore.Store {
-				return engine.Wrap(mem.New())
+				return both(engine, mem.New())
 			}})
 		})
 	}
@@ -73,7 +75,7 @@ func TestOnlyWhatFailedComesAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			flaky.Store = holding(t, want)
 			again := retry.New(retry.Config{First: time.Millisecond})
-			got, err := read(t.Context(), small(1<<20).Wrap(again.Wrap(flaky)), "k", objstore.Whole)
+			got, err := read(t.Context(), both(small(1<<20), again.Wrap(flaky)), "k", objstore.Whole)
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
@@ -108,7 +110,7 @@ func TestFailedPartIsTheCause(t *testing.T) {
 		}
 		return nil
 	}
-	err := small(1<<20).Wrap(flaky).Get(t.Context(), "k", objstore.Whole, func(_ objstore.Info, body io.Reader) error {
+	err := both(small(1<<20), flaky).Get(t.Context(), "k", objstore.Whole, func(_ objstore.Info, body io.Reader) error {
 		if _, err := io.Copy(io.Discard, body); err == nil {
 			t.Error("a part is missing, and the body ends as if it were not")
 		}
@@ -126,7 +128,7 @@ func TestOverwrittenMeanwhile(t *testing.T) {
 		s := holding(t, content(10_500))
 		calls := 0
 		var got []byte
-		err := small(1000).Wrap(s).Get(t.Context(), "k", objstore.Whole, func(_ objstore.Info, body io.Reader) error {
+		err := both(small(1000), s).Get(t.Context(), "k", objstore.Whole, func(_ objstore.Info, body io.Reader) error {
 			calls++
 			head := make([]byte, 1500)
 			if _, err := io.ReadFull(body, head); err != nil {
@@ -148,18 +150,37 @@ func TestOverwrittenMeanwhile(t *testing.T) {
 	}
 }
 
-// Many transfers in little memory and few places of the limit wait for each
-// other, never in a circle.
+// Many transfers in little memory, few places of the limit and callbacks that
+// hold what others wait for get on, never waiting for each other in a circle.
 func TestManyInLittleMemory(t *testing.T) {
 	want := content(7_700)
-	store := small(3000).Wrap(limit.Wrap(holding(t, want), limit.New(2)))
+	kept := holding(t, want)
+	if err := kept.Put(t.Context(), "little", objstore.Bytes("x"), objstore.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	store := small(3000).Wrap(limit.Wrap(kept, limit.New(2)), limit.Wrap(kept, limit.New(2)))
+	rooms := make(chan struct{}, 2)
 	var group errgroup.Group
 	for n := range 50 {
 		group.Go(func() error {
-			r := objstore.Range{Offset: int64(n * 10), Length: -1}
-			got, err := read(t.Context(), store, "k", r)
-			if err == nil && !bytes.Equal(got, want[n*10:]) {
-				err = fmt.Errorf("from %d: %d bytes that differ", n*10, len(got))
+			key, rest := "k", want[n*10:]
+			if n%5 == 4 {
+				key, rest = "little", nil
+			}
+			var got []byte
+			err := store.Get(t.Context(), key, objstore.Range{Offset: int64(n * 10), Length: -1}, func(_ objstore.Info, body io.Reader) error {
+				for {
+					rooms <- struct{}{}
+					piece, err := io.ReadAll(io.LimitReader(body, 700))
+					<-rooms
+					got = append(got, piece...)
+					if len(piece) == 0 || err != nil {
+						return err
+					}
+				}
+			})
+			if err == nil && !bytes.Equal(got, rest) {
+				err = fmt.Errorf("%s from %d: %d bytes that differ", key, n*10, len(got))
 			}
 			return err
 		})
@@ -172,7 +193,7 @@ func TestManyInLittleMemory(t *testing.T) {
 // A long range is cut into parts like a whole object.
 func TestRanges(t *testing.T) {
 	want := content(5_000)
-	store := small(1 << 20).Wrap(holding(t, want))
+	store := both(small(1<<20), holding(t, want))
 	for _, r := range []objstore.Range{{Offset: 10, Length: 1001}, {Offset: 0, Length: 5000}, {Offset: 3999, Length: 2000}, {Offset: 1, Length: 4000}} {
 		whole := want[r.Offset:min(r.Offset+r.Length, 5000)]
 		got, err := read(t.Context(), store, "k", r)
