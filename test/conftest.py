@@ -1,6 +1,7 @@
-"""Fixtures of the end-to-end tests: stacks on files and on S3."""
+"""Fixtures of the end-to-end tests: stacks on files, on S3, and on the other clouds' stores."""
 
 import pytest
+from harness.clouds import AzureServer, GCSServer
 from harness.processes import mentioning, until
 from harness.s3 import S3Server
 from harness.stack import Stack
@@ -33,6 +34,14 @@ def shared_stacks(tmp_path_factory):
 def stack(request, shared_stacks):
     """A running stack, on each store in turn."""
     return shared_stacks(request.param, request)
+
+
+@pytest.fixture(params=[GCSServer, AzureServer], ids=["gs", "azure"])
+def other_cloud(request, tmp_path, own_stack):
+    """A stack on an emulator of another cloud's store."""
+    server = request.param(tmp_path)
+    yield own_stack(store=server)
+    server.stop()
 
 
 @pytest.fixture

@@ -20,6 +20,13 @@ def test_hello(stack, tmp_path, arguments):
     assert ours["id"].startswith("kfp-")
 
 
+def test_hello_on_other_clouds(other_cloud, tmp_path):
+    script = EXAMPLES / "hello" / "hello.py"
+    ours = client.read(other_cloud.run(script))
+    client.same(ours, client.plain_run(script, tmp_path / "plain", other_cloud))
+    assert ours["successful"]
+
+
 def test_wordcount(stack, tmp_path):
     script = EXAMPLES / "wordcount" / "wordcount.py"
     run = stack.run(script, "--top", "3", create=("--max-workers", "2"), top=TEXTS)

@@ -41,6 +41,10 @@ class S3Server:
         return f"s3://{self.bucket}/metaflow"
 
     @property
+    def flags(self) -> list[str]:
+        return ["--s3-root", self.root, "--s3-endpoint", self.endpoint]
+
+    @property
     def credentials(self) -> dict[str, str]:
         return {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
 

@@ -94,15 +94,16 @@ class Run:
 class Stack:
     """`driver dev` on a home of its own."""
 
-    def __init__(self, folder: pathlib.Path, *, slots: int = 4, s3=None, bin: pathlib.Path = BIN, args: tuple[str, ...] = (),
+    def __init__(self, folder: pathlib.Path, *, slots: int = 4, s3=None, store=None, bin: pathlib.Path = BIN, args: tuple[str, ...] = (),
                  environment: dict[str, str] | None = None):
         self.folder, self.bin, self.s3 = folder, bin, s3
         self.home = folder / "home"
         self.args = ["--slots", str(slots), *args]
         extra = dict(environment or {})
-        if s3 is not None:
-            self.args += ["--s3-root", s3.root, "--s3-endpoint", s3.endpoint]
-            extra = {**s3.credentials, **extra}
+        store = store or s3
+        if store is not None:
+            self.args += store.flags
+            extra = {**store.credentials, **extra}
         self.user = user_environment(folder / "user", MILLRACE_DRIVER_BIN=str(bin / "driver"), **extra)
         self.process: subprocess.Popen | None = None
         self.environment: dict[str, str] = {}
