@@ -48,7 +48,8 @@ type Pool struct {
 	memory   *semaphore.Weighted
 	encoders *semaphore.Weighted
 	saving   singleflight.Group
-	writers  sync.Pool
+	writers  sync.Pool // of level
+	coders   sync.Pool // of gzip.HuffmanOnly
 	readers  sync.Pool
 	blocks   chan *block
 	stored   *recent
@@ -67,13 +68,7 @@ func New(cfg Config) *Pool {
 		cfg: cfg, blocks: make(chan *block, max(2, min(2*cfg.Encoders+2, int(cfg.Memory/4/(2*blockSize))))),
 		stored: newRecent(), cache: newCache(cfg.CacheDir, cfg.CacheBytes), readers: sync.Pool{New: func() any { return new(gzip.Reader) }},
 		memory: semaphore.NewWeighted(cfg.Memory), encoders: semaphore.NewWeighted(int64(cfg.Encoders)),
-		writers: sync.Pool{New: func() any {
-			w, err := gzip.NewWriterLevel(nil, level)
-			if err != nil {
-				panic(err) // the level is a constant
-			}
-			return w
-		}},
+		writers: writersOf(level), coders: writersOf(gzip.HuffmanOnly),
 	}
 	for range cap(p.blocks) {
 		p.blocks <- nil
@@ -83,6 +78,16 @@ func New(cfg Config) *Pool {
 
 // level is that of Metaflow's own writer.
 const level = 3
+
+func writersOf(level int) sync.Pool {
+	return sync.Pool{New: func() any {
+		w, err := gzip.NewWriterLevel(nil, level)
+		if err != nil {
+			panic(err) // the levels are constants
+		}
+		return w
+	}}
+}
 
 func corrupt(key, format string, args ...any) error {
 	return fmt.Errorf("artifact %s (object %s): %s: %w", path.Base(key), key, fmt.Sprintf(format, args...), ErrCorrupt)

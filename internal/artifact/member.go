@@ -56,17 +56,8 @@ func (p *Pool) packBlocks(ctx context.Context, w io.Writer, r io.Reader) error {
 }
 
 func (p *Pool) packMember(b *block, n int) error {
-	z, ok := p.writers.Get().(*gzip.Writer)
-	if !ok {
-		return errors.New("the pool of writers holds something else")
-	}
-	defer p.writers.Put(z)
-	z.Reset(&b.out)
-	z.Extra = append(bytes.Clone(extraMark), 0, 0, 0, 0)
-	if _, err := z.Write(b.in[:n]); err != nil {
-		return err
-	}
-	if err := z.Close(); err != nil {
+	content := b.in[:n]
+	if err := zip(p.writersFor(content), append(bytes.Clone(extraMark), 0, 0, 0, 0), &b.out, bytes.NewReader(content)); err != nil {
 		return err
 	}
 	b.content = b.out.Bytes()

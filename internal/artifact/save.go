@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -67,6 +68,8 @@ const (
 	existsFirst = 256 << 10
 	// sample is how much of a source decides whether it shrinks.
 	sample = 128 << 10
+	// blockSample is how much of a block decides how it is compressed.
+	blockSample = 32 << 10
 )
 
 // encoded is a source's verified encoding, in memory or in a file.
@@ -132,12 +135,18 @@ func (p *Pool) pack(w io.Writer, r io.Reader, raw bool) error {
 		_, err := io.Copy(w, r)
 		return err
 	}
-	z, ok := p.writers.Get().(*gzip.Writer)
+	return zip(&p.writers, nil, w, r)
+}
+
+// zip compresses with a writer of the pool.
+func zip(writers *sync.Pool, extra []byte, w io.Writer, r io.Reader) error {
+	z, ok := writers.Get().(*gzip.Writer)
 	if !ok {
 		return errors.New("the pool of writers holds something else")
 	}
-	defer p.writers.Put(z)
+	defer writers.Put(z)
 	z.Reset(w)
+	z.Extra = extra
 	if _, err := io.Copy(z, r); err != nil {
 		return err
 	}
@@ -149,11 +158,27 @@ func (p *Pool) shrinks(head []byte) bool {
 	if len(head) < 512 {
 		return true // not worth a thought; gzip is what every reader knows
 	}
+	return packed(&p.writers, head) < int64(len(head))*15/16
+}
+
+// packed is the size of content when it is compressed.
+func packed(writers *sync.Pool, content []byte) int64 {
 	var n counter
-	if err := p.pack(&n, bytes.NewReader(head), false); err != nil {
-		return true
+	if zip(writers, nil, &n, bytes.NewReader(content)) != nil {
+		return int64(len(content))
 	}
-	return n.n < int64(len(head))*15/16
+	return n.n
+}
+
+// writersFor returns those that suit the block. Numbers seldom repeat: what can
+// be gained of them is to write frequent bytes with fewer bits, and to look for
+// repetitions costs several times that. A part of the block tells.
+func (p *Pool) writersFor(content []byte) *sync.Pool {
+	part := content[:min(len(content), blockSample)]
+	if packed(&p.coders, part) <= packed(&p.writers, part)*33/32 {
+		return &p.coders
+	}
+	return &p.writers
 }
 
 type counter struct {

@@ -32,6 +32,14 @@ def apply():
             wire.note("this Metaflow is not as expected: %s left as it is (%s)" % (patch.__name__.strip("_").replace("_", " "), error))
 
 
+class Content(io.BytesIO):
+    """A file of an artifact's bytes that gives them away without a copy."""
+
+    def __init__(self, blob):
+        super().__init__(blob)
+        self.blob = blob
+
+
 def _ours(storage):
     from .storage import LauncherStorage
 
@@ -47,7 +55,7 @@ def _pass_artifacts_through():
 
     def _pack_v1(self, blob):
         if _ours(getattr(self, "_storage_impl", None)):
-            return io.BytesIO(blob)
+            return Content(blob)
         return stock(self, blob)
 
     ContentAddressedStore._pack_v1 = _pack_v1

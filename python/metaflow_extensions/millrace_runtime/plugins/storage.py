@@ -144,8 +144,11 @@ class _Batch:
             item["file"] = name
             self.items.append(item)
             with os.fdopen(fd, "wb") as f:
-                f.write(head)
-                shutil.copyfileobj(data, f, 1 << 20)
+                if isinstance(data, patches.Content):
+                    f.write(data.blob)
+                else:
+                    f.write(head)
+                    shutil.copyfileobj(data, f, 1 << 20)
             return
         self.items.append(item)
 
