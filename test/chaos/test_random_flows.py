@@ -10,6 +10,7 @@ import concurrent.futures
 import contextlib
 import os
 import random
+import re
 import threading
 import time
 
@@ -31,6 +32,8 @@ WITHOUT = "retry,catch"
 # A killed task is the user's failure. No task is killed more often than this allows.
 RETRY = ("--with", "retry:times=3,minutes_between_retries=0")
 MOST_OF_ONE_TASK = 2
+# So that kills reach the whole flow, however slow the machine is.
+MOST_OF_ONE_STEP = 5
 MOST_OF_ONE_FLOW = 16
 
 
@@ -82,6 +85,7 @@ class Story:
         self.run = run
         self.draw = random.Random(f"{SEED} {number}")
         self.did: collections.Counter[str] = collections.Counter()
+        self.steps: collections.Counter[str] = collections.Counter()
         self.killed: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def tell(self) -> None:
@@ -93,21 +97,23 @@ class Story:
             time.sleep(self.draw.uniform(0.5, 2))
 
     def _do(self, what: str) -> bool:
-        found = pods.running(self.run)
+        found = [pod for pod in pods.running(self.run) if self.steps[pod.task] < MOST_OF_ONE_STEP]
         self.draw.shuffle(found)
-        match what:
-            case "launcher":
-                return any(pod.kill_launcher() for pod in found)
-            case "task":
-                return any(self._kill_task(pod.child()) for pod in found)
-            case "pod failed":
-                return any(pod.fail() for pod in found)
-        return any(pod.vanish() for pod in found)
+        strike = {"launcher": pods.Pod.kill_launcher, "task": self._kill_task, "pod failed": pods.Pod.fail, "pod vanished": pods.Pod.vanish}[what]
+        struck = next((pod for pod in found if strike(pod)), None)
+        if struck is not None:
+            self.steps[struck.task] += 1
+        return struck is not None
 
-    def _kill_task(self, child: pods.Child | None) -> bool:
-        if child is None or self.killed[child.step, child.task] >= MOST_OF_ONE_TASK:
+    def _kill_task(self, pod: pods.Pod) -> bool:
+        child = pod.child()
+        if child is None:
             return False
-        self.killed[child.step, child.task] += 1
+        # A gang fails as a whole, whichever member does.
+        task = child.step, re.sub(r"-n\d+$", "", client.goes_on_as(child.task))
+        if self.killed[task] >= MOST_OF_ONE_TASK:
+            return False
+        self.killed[task] += 1
         return pods.kill(child.pid)
 
 
