@@ -20,11 +20,16 @@ calls = [json.load(open(os.environ["RECORDING"] + "/call.json"))["arguments"]]
 
 
 @pytest.fixture
-def python(user, make_flow):
+def python(user, make_flow, tmp_path):
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+
     def run(code, script=None):
         script = script or make_flow(BODY, imports=IMPORTS)
-        done = subprocess.run([sys.executable, "-c", START + code, str(script)], env=user.environment, cwd=user.folder, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", START + code, str(script)], env={**user.environment, "TMPDIR": str(temporary)},
+                              cwd=user.folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+        assert not list(temporary.glob("*.py"))
         return json.loads(done.stdout.splitlines()[-1])
 
     return run

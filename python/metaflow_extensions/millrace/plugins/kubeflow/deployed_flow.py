@@ -1,8 +1,10 @@
 """What can be done with a deployed flow, and with a run of it, from Python."""
 
 import json
+import pathlib
 import sys
 import tempfile
+import weakref
 
 from metaflow.client.core import get_metadata
 from metaflow.datastore import FlowDataStore
@@ -56,6 +58,8 @@ class KubeflowPipelinesDeployedFlow(DeployedFlow):
         deployer = Deployer(file.name, env={"METAFLOW_USER": definition["owner"]}, **top_level)
         # Under @project the pipeline's name follows from the branch.
         found = deployer.kubeflow_pipelines() if project else deployer.kubeflow_pipelines(name=identifier)
+        # Its commands are those of the stand-in, which goes with it.
+        weakref.finalize(found, pathlib.Path(file.name).unlink, missing_ok=True)
         found.name, found.flow_name, found.metadata = identifier, definition["flow"], metadata or get_metadata()
         return cls(deployer=found)
 
