@@ -30,9 +30,14 @@ type cost struct {
 	peak      int64
 }
 
-// tools take turns; the first is the one the others are compared with, the
-// others are ours.
-func tools() []string { return []string{"s5cmd", "plain", "verified"} }
+// tools take turns. s5cmd, if there is one, is what ours is compared with.
+func (b *bench) tools() []string {
+	ours := []string{"plain", "verified"}
+	if b.s5cmd == "" {
+		return ours
+	}
+	return append([]string{"s5cmd"}, ours...)
+}
 
 // row is what one transfer cost each tool.
 type row struct {
@@ -59,7 +64,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 		}
 		rows = append(rows, more...)
 	}
-	print(os.Stdout, rows)
+	b.print(os.Stdout, rows)
 	return nil
 }
 
@@ -72,7 +77,7 @@ func (b *bench) measure(ctx context.Context, s *server, c blobs, folder string) 
 	defer os.RemoveAll(folder)
 	costs := map[string][]cost{}
 	for round := range b.rounds {
-		for _, tool := range tools() {
+		for _, tool := range b.tools() {
 			prefix := fmt.Sprintf("%s-%d", tool, round)
 			for _, direction := range []string{"up", "down"} {
 				there := source
@@ -103,7 +108,7 @@ func (b *bench) measure(ctx context.Context, s *server, c blobs, folder string) 
 	var rows []row
 	for _, direction := range []string{"up", "down"} {
 		r := row{c.name + " " + direction, map[string]cost{}}
-		for _, tool := range tools() {
+		for _, tool := range b.tools() {
 			r.costs[tool] = median(costs[direction+tool])
 		}
 		rows = append(rows, r)

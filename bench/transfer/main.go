@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 func parse(args []string) (*bench, error) {
 	flags := flag.NewFlagSet("transfer", flag.ContinueOnError)
 	b := &bench{}
-	flags.StringVar(&b.s5cmd, "s5cmd", ".venv-bench/bin/s5cmd", "the s5cmd to compare with")
+	flags.StringVar(&b.s5cmd, "s5cmd", ".venv-bench/bin/s5cmd", "the s5cmd to compare with; empty: none")
 	flags.StringVar(&b.versitygw, "server", ".cache/bin/versitygw", "the S3 server to run")
 	flags.StringVar(&b.dir, "dir", os.TempDir(), "where files and the server's folder are made and removed; memory (/dev/shm) keeps the disk out of it")
 	flags.IntVar(&b.rounds, "rounds", 3, "how often each is measured; the median counts")

@@ -13,16 +13,16 @@ func (c cost) String() string {
 
 // print writes the rows as a Markdown table. A ratio above 1 is ours being the
 // faster, or the thriftier.
-func print(w io.Writer, rows []row) {
+func (b *bench) print(w io.Writer, rows []row) {
 	fmt.Fprintln(w, "| case | tool | wall s | CPU s | peak MiB | wall, s5cmd / it | CPU, s5cmd / it |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|")
 	names := map[string]string{"plain": "ours", "verified": "ours, SHA-1 verified"}
 	for _, r := range rows {
 		theirs := r.costs["s5cmd"]
-		for _, tool := range tools() {
+		for _, tool := range b.tools() {
 			c := r.costs[tool]
 			fmt.Fprintf(w, "| %s | %s | %.2f | %.2f | %d |", r.name, cmp.Or(names[tool], tool), c.wall.Seconds(), c.cpu.Seconds(), c.peak>>20)
-			if tool == "s5cmd" {
+			if theirs == (cost{}) || tool == "s5cmd" {
 				fmt.Fprintln(w, " | |")
 			} else {
 				fmt.Fprintf(w, " %.2f | %.2f |\n", over(theirs.wall, c.wall), over(theirs.cpu, c.cpu))
