@@ -9,10 +9,6 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from .paths import TOOLS
 from .processes import until
 from .s3 import free_port
@@ -114,6 +110,10 @@ class AzureServer(Server):
 
 def certificate(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     """A certificate for 127.0.0.1 that is its own authority, and its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "emulated")])
     now = datetime.datetime.now(datetime.timezone.utc)

@@ -99,7 +99,7 @@ func (s *Store) refused(re *azcore.ResponseError) string {
 	case "AuthorizationPermissionMismatch", "InsufficientAccountPermissions":
 		return fmt.Sprintf("the credentials do not allow this: grant the role Storage Blob Data Contributor on container %q", s.container)
 	case "AuthorizationFailure":
-		return "the account's firewall, or the signature's scope, does not allow this: let this network in, or grant more"
+		return "the account does not let this request in: check AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN and what it allows, and the account's firewall"
 	case "PublicAccessNotPermitted":
 		return "the account takes no anonymous requests: give this process an identity"
 	case "AccountIsDisabled":

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 
 	"golang.org/x/oauth2"
@@ -47,6 +49,15 @@ func (s *Store) failed(ctx context.Context, op, key string, err error) error {
 		return fmt.Errorf("gs: %s %s%s: %s", op, s.url(key), at, what)
 	}
 	return fmt.Errorf("gs: %s %s%s: %s: %w", op, s.url(key), at, what, class)
+}
+
+// absent is failed for requests that name no object which might be missing:
+// their 404 means the bucket.
+func (s *Store) absent(ctx context.Context, op, key string, err error) error {
+	if status(err) == http.StatusNotFound {
+		err = errNoBucket
+	}
+	return s.failed(ctx, op, key, err)
 }
 
 // classify returns the error's meaning for people and its class for callers.
@@ -98,6 +109,9 @@ func (s *Store) classifyNetwork(err error) (what string, class error) {
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		return s.token(refused)
 	}
+	if what, class, ok := federation(err); ok {
+		return what, class
+	}
 	check := "check the network"
 	if endpoint := s.clients.cfg.Endpoint; endpoint != "" {
 		check = "check STORAGE_EMULATOR_HOST (" + endpoint + ") and the network"
@@ -114,6 +128,27 @@ func (s *Store) classifyNetwork(err error) (what string, class error) {
 		return err.Error(), objstore.ErrTransient
 	}
 	return trouble.Last(err).Error(), nil
+}
+
+var tokenStatus = regexp.MustCompile(`oauth2/google: status code (\d+)`)
+
+// federation is for what stands in the way of a token in exchange for another
+// cloud's. Its errors are texts.
+func federation(err error) (what string, class error, ok bool) {
+	inner := err
+	if ue, is := errors.AsType[*url.Error](err); is {
+		inner = ue.Err
+	}
+	if _, _, network := trouble.Network(inner, ""); network || !strings.Contains(inner.Error(), "oauth2") {
+		return "", nil, false
+	}
+	if found := tokenStatus.FindStringSubmatch(inner.Error()); found != nil {
+		if found[1] >= "500" || found[1] == "429" {
+			return "no token for the credentials (HTTP " + found[1] + ")", objstore.ErrTransient, true
+		}
+		return "the credentials are refused or have expired (HTTP " + found[1] + "): " + login, fs.ErrPermission, true
+	}
+	return "there is no token for the credentials (" + trouble.Last(inner).Error() + "): " + login, fs.ErrPermission, true
 }
 
 // token is for an answer of the server that hands out tokens.

@@ -48,7 +48,7 @@ func (s *Store) Begin(ctx context.Context, key string, size int64, opts objstore
 	request.Header.Set("X-Upload-Content-Length", strconv.FormatInt(size, 10))
 	answer, err := client.do(request)
 	if err != nil {
-		return nil, s.failed(ctx, "put", key, err)
+		return nil, s.absent(ctx, "put", key, err)
 	}
 	answer.Body.Close()
 	u := &upload{store: s, client: client, key: key, total: size, uri: answer.Header.Get("Location"), sum: newChecksum()}

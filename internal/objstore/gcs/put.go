@@ -81,7 +81,7 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 		return fmt.Errorf("gs: put %s: its %d bytes did not go through within %s: %w",
 			s.url(key), src.Size(), s.clients.cfg.WriteTimeout, objstore.ErrTooSlow)
 	}
-	return s.failed(ctx, "put", key, err)
+	return s.absent(ctx, "put", key, err)
 }
 
 // whole is the request that brings an object with its metadata: a body of two

@@ -153,11 +153,8 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info
 			if err == nil {
 				err = client.ask(ctx, http.MethodGet, s.objects()+"?"+query.Encode(), &page)
 			}
-			if status(err) == http.StatusNotFound {
-				err = errNoBucket
-			}
 			if err != nil {
-				yield(objstore.Info{}, s.failed(ctx, "list", prefix, err))
+				yield(objstore.Info{}, s.absent(ctx, "list", prefix, err))
 				return
 			}
 			for _, o := range page.Items {
