@@ -3,6 +3,8 @@ package tasksocket
 import (
 	"encoding/hex"
 	"encoding/json"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -121,4 +123,18 @@ func (x *index) artifact(i int, name string) (reference, bool) {
 	}
 	o, ok := x.objects[i][name]
 	return o, ok
+}
+
+// owner says whose artifact the key is, and under which name.
+func (x *index) owner(sha string) (i int, name string, ok bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i, objects := range x.objects {
+		for _, name := range slices.Sorted(maps.Keys(objects)) {
+			if objects[name].sha == sha {
+				return i, name, true
+			}
+		}
+	}
+	return 0, "", false
 }

@@ -237,3 +237,19 @@ func (in *inputs) load(ctx context.Context, store objstore.Store, key, name stri
 	}
 	return true, err
 }
+
+// explain says which artifact it is that could not be loaded, where an input
+// names it.
+func (in *inputs) explain(store objstore.Store, key string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("the datastore has no object %s, which must hold its content: was it removed, by a rule for old objects for one? %w", key, err)
+	}
+	if in == nil || store != in.store {
+		return fmt.Errorf("load %s: %w", path.Base(key), err)
+	}
+	i, name, ok := in.index.owner(path.Base(key))
+	if !ok {
+		return fmt.Errorf("load %s: %w", path.Base(key), err)
+	}
+	return fmt.Errorf("load artifact %q of %s: %w", name, in.tasks[i].folder, err)
+}

@@ -314,3 +314,27 @@ func TestControlArtifactsAreFetchedOnce(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// What cannot be loaded is named as the user knows it, and as the store does.
+func TestWhatCannotBeLoadedIsNamed(t *testing.T) {
+	f := joining(t, 3, func(f *foreach, s *mem.Store) {
+		if err := s.Delete(t.Context(), f.ys[1]); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Put(t.Context(), f.ys[2], objstore.Bytes("no gzip"), objstore.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	c := f.connect()
+	f.probe(c)
+	for i, class := range map[int]string{1: "not_found", 2: "internal"} {
+		said := c.fails(class, on("load", fields{"paths": []string{f.ys[i]}}))
+		if !strings.Contains(said, `artifact "y" of `+f.tasks[i]) || !strings.Contains(said, f.ys[i]) {
+			t.Errorf("%s", said)
+		}
+	}
+	said := c.fails("not_found", on("load", fields{"paths": []string{contentKey("nowhere")}}))
+	if !strings.Contains(said, contentKey("nowhere")) {
+		t.Errorf("%s", said)
+	}
+}

@@ -194,7 +194,7 @@ type loaded struct {
 var decoded = json.RawMessage(`{"cas_raw":true,"cas_version":1}`)
 
 // load fetches each object into a file of the child's own; a missing one has
-// none.
+// none. Content must be there: Metaflow asks only for what some data.json names.
 func (s *Server) load(ctx context.Context, store objstore.Store, paths []string) (fields, error) {
 	there, err := s.known(ctx, store, paths)
 	if err != nil {
@@ -212,6 +212,9 @@ func (s *Server) load(ctx context.Context, store objstore.Store, paths []string)
 			name, meta, err := s.fetch(inner, store, p)
 			if err == nil {
 				files[i].File, files[i].Meta = &name, meta
+			}
+			if isContent(p) {
+				return err
 			}
 			return unless(err, fs.ErrNotExist)
 		})
@@ -234,7 +237,10 @@ func (s *Server) fetch(ctx context.Context, store objstore.Store, key string) (s
 			return name, decoded, os.WriteFile(name, content, 0o600)
 		}
 		s.inputs.follow(s.ctx, store, key)
-		return name, decoded, s.cfg.Artifacts.Load(ctx, store, key, name)
+		if err := s.cfg.Artifacts.Load(ctx, store, key, name); err != nil {
+			return "", nil, s.inputs.explain(store, key, err)
+		}
+		return name, decoded, nil
 	}
 	if done, err := s.inputs.load(ctx, store, key, name); done || err != nil {
 		return name, nil, err

@@ -102,7 +102,7 @@ func TestArtifactsGoThroughAndBack(t *testing.T) {
 	if got := f.object(contentKey(contents[4])); got != contents[4] {
 		t.Errorf("stored raw: %q", got)
 	}
-	keys := []string{contentKey("nowhere")}
+	keys := []string{"cards/nowhere"}
 	for _, content := range contents {
 		keys = append(keys, contentKey(content))
 	}
