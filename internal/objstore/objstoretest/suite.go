@@ -25,6 +25,8 @@ type Harness struct {
 	Big int
 	// Without holds letters that the store takes no keys with.
 	Without string
+	// Page is how many objects one answer to a listing holds (default 1000).
+	Page int
 }
 
 type law struct {
