@@ -125,7 +125,7 @@ test-python-oldest: build .venv-oldest/.ready
 	$(CLEAN_ENV) .venv-oldest/bin/python -m pytest -q -n 2 -p no:cacheprovider --basetemp="$$made/pytest" python/tests
 
 .PHONY: test-e2e
-test-e2e: build venvs $(SERVERS)
+test-e2e: build venvs .cache/checkpoint/.ready $(SERVERS)
 	$(CLEAN_ENV) .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=5 -p no:cacheprovider --basetemp=.cache/pytest test/e2e $(ARGS)
 
 .PHONY: test-chaos
@@ -199,6 +199,12 @@ venvs: .venv/.ready .venv-client/.ready .venv-kfp/.ready
 .venv/.ready: .venv/.packages $(PY_SOURCES)
 	.venv/bin/pip install -q --no-deps --no-build-isolation --force-reinstall ./python
 	rm -rf python/build python/*.egg-info
+	touch $@
+
+# An extension that one test puts on its path.
+.cache/checkpoint/.ready: python/requirements-checkpoint.txt | .venv/.packages
+	rm -rf .cache/checkpoint
+	.venv/bin/pip install -q --no-deps --no-compile --target .cache/checkpoint -r $<
 	touch $@
 
 .venv-oldest/.packages: python/requirements-oldest.txt

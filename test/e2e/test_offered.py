@@ -57,6 +57,13 @@ def test_offered_to_a_task(with_extension):
     assert len(run.task("start")["attempts"]) == 2
 
 
+def test_checkpoints(files, monkeypatch):
+    """Of an extension that most flows do without, so it is not in the virtualenv."""
+    monkeypatch.setitem(files.environment, "PYTHONPATH", str(ROOT / ".cache" / "checkpoint"))
+    found = artifacts_of_the_end(files.run(OFFERED / "checkpoints.py"))
+    assert (found["found"], found["saved_by"]) == (2, [0, 0, 1])
+
+
 def test_packages_of_its_own(files, monkeypatch):
     for name in NETWORK:
         if name in os.environ:

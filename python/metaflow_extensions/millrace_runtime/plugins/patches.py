@@ -10,7 +10,7 @@ import io
 import os
 import sys
 
-from . import wire
+from . import checkpoints, wire
 
 _applied = False
 
@@ -25,7 +25,7 @@ def apply():
     if _applied:
         return
     _applied = True
-    for patch in (_pass_artifacts_through, _cards_beside_the_artifacts, _inputs_in_their_order, _gang_as_told):
+    for patch in (_pass_artifacts_through, _cards_beside_the_artifacts, _inputs_in_their_order, _gang_as_told, _checkpoints_through_the_launcher):
         try:
             patch()
         except Exception as error:
@@ -110,6 +110,10 @@ def _gang_as_told():
         return
     _function(module, "_setup_multinode_environment", ["ubf_context", "hostname_resolution_timeout"])
     module._setup_multinode_environment = lambda ubf_context, hostname_resolution_timeout: None
+
+
+def _checkpoints_through_the_launcher():
+    checkpoints.apply()
 
 
 def _function(owner, name, parameters):

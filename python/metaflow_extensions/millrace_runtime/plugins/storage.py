@@ -103,6 +103,10 @@ class LauncherStorage(DataStoreStorage):
         files = _Loaded()
         return CloseAfterUse(self._load(list(keys), files), closer=files)
 
+    def load_kept(self, keys):
+        """As load_bytes, but the files last as long as the task."""
+        return self._load(keys, _Loaded())
+
     def _load(self, keys, files):
         for part in _parts(keys):
             wanted = list(dict.fromkeys(part))
@@ -208,6 +212,14 @@ class LocalStorage(LauncherStorage):
 
 class S3Storage(LauncherStorage):
     TYPE = "s3"
+
+    @property
+    def s3_client(self):
+        """Metaflow's own client, for extensions that ask the stock class for
+        it: with boto3 and a key of the pod's. Nothing here uses it."""
+        from metaflow.plugins.datatools.s3.s3 import S3Client
+
+        return S3Client()
 
     @classmethod
     def get_datastore_root_from_config(cls, echo, create_on_absent=True):
