@@ -33,6 +33,16 @@ func everyCall(ctx context.Context, s *azure.Store) map[string]error {
 	return errs
 }
 
+// someCalls is one call to a server whose name has to be looked up in vain,
+// which takes its time, and every call to others.
+func someCalls(ctx context.Context, s *azure.Store, endpoint string) map[string]error {
+	if !strings.HasPrefix(endpoint, "https://") {
+		return everyCall(ctx, s)
+	}
+	_, err := s.Stat(ctx, "k")
+	return map[string]error{"stat": err}
+}
+
 func part(ctx context.Context, s *azure.Store) error {
 	up, err := s.Begin(ctx, "k", 1<<30, objstore.PutOptions{})
 	if err != nil {
@@ -106,7 +116,7 @@ func TestWrongSettingsSayWhatToDo(t *testing.T) {
 		{"no endpoint", azure.Account{}, server.Container, fs.ErrPermission, []string{"METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT"}},
 	} {
 		t.Run(r.name, func(t *testing.T) {
-			for op, err := range everyCall(t.Context(), open(t, azure.Config{Account: r.account}, r.container+"/root")) {
+			for op, err := range someCalls(t.Context(), open(t, azure.Config{Account: r.account}, r.container+"/root"), r.account.Endpoint) {
 				check(t, op, err, r.class, append(r.say, r.container+"/root/")...)
 			}
 		})
