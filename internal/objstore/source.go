@@ -67,3 +67,22 @@ func Seekable(r io.Reader, announced int64) (io.ReadSeeker, error) {
 	}
 	return rs, nil
 }
+
+// Section is a Source over a part of what can be read anywhere.
+type Section struct {
+	At            io.ReaderAt
+	Offset, Bytes int64
+}
+
+// Open implements Source.
+func (s Section) Open() (io.ReadCloser, error) {
+	return sectionReader{io.NewSectionReader(s.At, s.Offset, s.Bytes)}, nil
+}
+
+// sectionReader can seek, as bytesReader does.
+type sectionReader struct{ *io.SectionReader }
+
+func (sectionReader) Close() error { return nil }
+
+// Size implements Source.
+func (s Section) Size() int64 { return s.Bytes }

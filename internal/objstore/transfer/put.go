@@ -108,7 +108,7 @@ func (e *Engine) cutter(r io.Reader, size int64) (func(ctx context.Context, offs
 			return nil, err
 		}
 		return func(_ context.Context, offset, n int64) (objstore.Source, func(), error) {
-			return section{at, offset, n}, func() {}, nil
+			return objstore.Section{At: at, Offset: offset, Bytes: n}, func() {}, nil
 		}, nil
 	}
 	return func(ctx context.Context, _, n int64) (objstore.Source, func(), error) {
@@ -145,20 +145,3 @@ func ended(r io.Reader, size int64) error {
 	}
 	return nil
 }
-
-// section is a part of a source.
-type section struct {
-	at           io.ReaderAt
-	offset, size int64
-}
-
-func (s section) Open() (io.ReadCloser, error) {
-	return sectionReader{io.NewSectionReader(s.at, s.offset, s.size)}, nil
-}
-
-func (s section) Size() int64 { return s.size }
-
-// sectionReader can seek: adapters need no copy to send a body twice.
-type sectionReader struct{ *io.SectionReader }
-
-func (sectionReader) Close() error { return nil }
