@@ -20,6 +20,7 @@ type options struct {
 	big, small     int64
 	count, inputs  int
 	rounds         int
+	cases          string
 }
 
 func main() {
@@ -34,6 +35,7 @@ func main() {
 	flag.IntVar(&o.count, "count", 200, "small artifacts of a task")
 	flag.IntVar(&o.inputs, "inputs", 500, "inputs of the join")
 	flag.IntVar(&o.rounds, "rounds", 3, "times each task is run; the median counts")
+	flag.StringVar(&o.cases, "cases", "join,big,small", "what to measure")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
