@@ -42,7 +42,7 @@ func (f *Flow) definition(s *Step, splits map[string][]string) flowdef.Step {
 	}
 	switch s.Kind {
 	case Foreach:
-		out.ForeachVar = "items"
+		out.ForeachVar = itemsOf(s)
 	case Switch:
 		out.Condition = "way"
 		out.SwitchCases = map[string]string{}

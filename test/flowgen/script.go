@@ -131,8 +131,8 @@ func (f *Flow) writeNext(line func(string, ...any), s *Step) {
 	}
 	switch s.Kind {
 	case Foreach:
-		line("    self.items = list(range(within(self, %q, %d, %d)))", s.Name, s.Least, s.Most)
-		line("    self.next(%s, foreach=\"items\")", targets[0])
+		line("    self.%s = list(range(within(self, %q, %d, %d)))", itemsOf(s), s.Name, s.Least, s.Most)
+		line("    self.next(%s, foreach=%q)", targets[0], itemsOf(s))
 	case Gang:
 		line("    self.size = within(self, %q, %d, %d)", s.Name, s.Least, s.Most)
 		line("    self.next(%s, num_parallel=self.size)", targets[0])
@@ -163,3 +163,7 @@ func (f *Flow) writeChoice(line func(string, ...any), s *Step, targets []string)
 	line("    self.way = ways[draw(\"case\", %q, path(self), %s) %% len(ways)]", s.Name, turn)
 	line("    self.next({%s}, condition=\"way\")", strings.Join(cases, ", "))
 }
+
+// itemsOf names what a foreach goes over. A step looks the items of every
+// foreach around it up by their names, so no two may have the same.
+func itemsOf(s *Step) string { return "items_" + s.Name }
