@@ -85,6 +85,7 @@ func (p *pod) attempt(ctx context.Context, t *driverclient.Task, asked time.Time
 	if err := a.begin(a.keeper.Context()); err != nil {
 		return driverclient.Reported{}, a.giveBack(ctx, err)
 	}
+	trouble = errors.Join(trouble, tasksocket.BeginEarlier(a.keeper.Context(), a.store, a.scope(a.number), a.keeper.AwaitWritable))
 	outcome, err := verdict(a.execute(ctx, trouble))
 	if err != nil {
 		return driverclient.Reported{}, a.abandon(ctx, err)

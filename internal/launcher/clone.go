@@ -84,6 +84,9 @@ func (a *attempt) takeOver(ctx context.Context, origin *tasksocket.Origin) error
 	if err := a.announce(ctx, nil); err != nil {
 		return err
 	}
+	if err := tasksocket.BeginEarlier(ctx, a.store, a.scope(a.number), a.keeper.AwaitWritable); err != nil {
+		return err
+	}
 	if err := origin.CopyTo(ctx, a.store, a.scope(a.number), a.keeper.AwaitWritable); err != nil {
 		return fmt.Errorf("take over %s of run %s: %w", a.task.Ref, origin.Scope.Run, err)
 	}

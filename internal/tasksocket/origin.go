@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/millrace/millrace/internal/failpoint"
 	"github.com/millrace/millrace/internal/objstore"
@@ -119,13 +118,12 @@ func (o *Origin) CopyTo(ctx context.Context, store objstore.Store, to Scope, fen
 	if told.Next == nil {
 		told.Next = []string{}
 	}
-	begun := map[string]float64{"time": float64(time.Now().UnixMicro()) / 1e6}
 	for _, f := range []struct {
 		name    string
 		content any
 		before  failpoint.Name
 	}{
-		{attemptFile, begun, failpoint.LauncherAttemptStarted},
+		{attemptFile, begunNow(), failpoint.LauncherAttemptStarted},
 		{dataFile, data, failpoint.LauncherBeforeData},
 		{transitionFile, told, failpoint.LauncherBeforeMillrace},
 		{doneFile, "", failpoint.LauncherBeforeDone},
