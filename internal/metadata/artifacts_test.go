@@ -21,7 +21,7 @@ func TestPostArtifacts(t *testing.T) {
 	if err := task.PostArtifacts(t.Context(), []Artifact{{"b", sha, "own-v1"}, {"name", sha, "own-v1"}}); err != nil {
 		t.Fatal(err)
 	}
-	var rows []struct {
+	type row struct {
 		Name        string `json:"name"`
 		ContentType string `json:"content_type"`
 		Type        string `json:"type"`
@@ -30,8 +30,11 @@ func TestPostArtifacts(t *testing.T) {
 		Location    string `json:"location"`
 		Attempt     int    `json:"attempt_id"`
 	}
+	var rows []row
 	s.ask(taskPath+"/artifacts", &rows)
-	want := "[{name pickle-v4 metaflow.artifact " + sha + " s3 :root:s3://b/p 1} {b own-v1 metaflow.artifact " + sha + " s3 :root:s3://b/p 1}]"
+	// Rows of one millisecond come in any order.
+	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.Name, b.Name) })
+	want := "[{b own-v1 metaflow.artifact " + sha + " s3 :root:s3://b/p 1} {name pickle-v4 metaflow.artifact " + sha + " s3 :root:s3://b/p 1}]"
 	if got := fmt.Sprint(rows); got != want {
 		t.Errorf("artifacts %s\nwant %s", got, want)
 	}
