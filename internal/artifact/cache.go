@@ -12,6 +12,8 @@ import (
 	"path"
 	"path/filepath"
 	"sync"
+
+	"github.com/millrace/millrace/internal/objstore"
 )
 
 // keptAtOnce is the size up to which content is kept when it is first loaded.
@@ -63,7 +65,7 @@ func (c *cache) copyTo(ctx context.Context, key, file string) (bool, error) {
 	defer in.Close()
 	hash := sha1.New()
 	err = writeNew(file, func(out io.Writer) error {
-		_, err := io.Copy(io.MultiWriter(out, hash), contextReader{ctx, in})
+		_, err := io.Copy(io.MultiWriter(out, hash), objstore.Ending(ctx, in))
 		return err
 	})
 	if err != nil {
@@ -74,18 +76,6 @@ func (c *cache) copyTo(ctx context.Context, key, file string) (bool, error) {
 		return false, os.Remove(file)
 	}
 	return true, nil
-}
-
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
 }
 
 // touch says whether the content is kept, and that it is used.

@@ -10,6 +10,18 @@ import (
 // longestKey is what S3 allows, prefix included; a store's prefix is short.
 const longestKey = 1000
 
+// SplitRoot takes a root such as s3://bucket/prefix apart; the prefix ends in a
+// slash, or is empty. ok is false when the scheme is another or there is no
+// bucket.
+func SplitRoot(root, scheme string) (bucket, prefix string, ok bool) {
+	rest, ok := strings.CutPrefix(root, scheme)
+	bucket, prefix, _ = strings.Cut(rest, "/")
+	if prefix = strings.Trim(prefix, "/"); prefix != "" {
+		prefix += "/"
+	}
+	return bucket, prefix, ok && bucket != "" && !strings.ContainsAny(bucket, " ?#%\\")
+}
+
 // CheckKey says why a text cannot be a key. Adapters check every key, so that
 // none leads out of the store's root.
 func CheckKey(key string) error {

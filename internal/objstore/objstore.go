@@ -68,6 +68,14 @@ type PutOptions struct {
 	Fence func(ctx context.Context) error
 }
 
+// MayWrite asks the fence, if there is one.
+func (o PutOptions) MayWrite(ctx context.Context) error {
+	if o.Fence == nil {
+		return nil
+	}
+	return o.Fence(ctx)
+}
+
 // Store is one bucket and prefix. It is safe for concurrent use. A put that is
 // retried after a lost answer may meet its own content: with IfAbsent it then
 // reports fs.ErrExist, which says "there", never "not by me".

@@ -6,6 +6,22 @@ import (
 	"io"
 )
 
+// Ending is r for as long as the context lasts, which ends a long copy.
+func Ending(ctx context.Context, r io.Reader) io.Reader { return endingReader{ctx, r} }
+
+type endingReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+// Read implements io.Reader.
+func (e endingReader) Read(p []byte) (int, error) {
+	if e.ctx.Err() != nil {
+		return 0, context.Cause(e.ctx)
+	}
+	return e.r.Read(p)
+}
+
 // ReadAll returns a whole object of at most limit bytes.
 func ReadAll(ctx context.Context, store Store, key string, limit int64) ([]byte, Info, error) {
 	var data []byte

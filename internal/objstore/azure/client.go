@@ -19,6 +19,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/millrace/millrace/internal/objstore"
 )
 
 // Config is what all stores of a process share.
@@ -52,6 +54,8 @@ type Clients struct {
 	containers map[string]*container.Client
 }
 
+func (c *Clients) writes() objstore.WriteLimit { return objstore.WriteLimit(c.cfg.WriteTimeout) }
+
 // NewClients prepares the set; nothing is read or contacted yet.
 func NewClients(cfg Config) *Clients {
 	if cfg.PartSize <= 0 {
@@ -63,13 +67,9 @@ func NewClients(cfg Config) *Clients {
 // Store returns the store of a root such as container/prefix, which is how
 // Metaflow writes it.
 func (c *Clients) Store(root string) (*Store, error) {
-	name, prefix, _ := strings.Cut(root, "/")
-	if name == "" || strings.ContainsAny(name, " :?#%\\") {
+	name, prefix, ok := objstore.SplitRoot(root, "")
+	if !ok || strings.Contains(name, ":") {
 		return nil, fmt.Errorf("datastore root %q: want container/prefix, without a scheme", root)
-	}
-	prefix = strings.Trim(prefix, "/")
-	if prefix != "" {
-		prefix += "/"
 	}
 	return &Store{clients: c, container: name, prefix: prefix}, nil
 }

@@ -48,11 +48,8 @@ func (s *Store) failed(ctx context.Context, op, key string, err error) error {
 
 // classify returns the error's meaning for people and its class for callers.
 func (s *Store) classify(ctx context.Context, err error) (what string, class error) {
-	if cause := context.Cause(ctx); cause != nil {
-		if errors.Is(cause, errWriteTimeout) {
-			return fmt.Sprintf("no answer within %s", s.clients.cfg.WriteTimeout), objstore.ErrTransient
-		}
-		return "given up", cause
+	if what, class, ended := trouble.Ended(ctx, s.clients.writes()); ended {
+		return what, class
 	}
 	if errors.Is(err, errSettings) {
 		return err.Error(), fs.ErrPermission

@@ -68,10 +68,10 @@ func (u *upload) Part(ctx context.Context, number int, content objstore.Source) 
 
 // Complete implements objstore.Upload.
 func (u *upload) Complete(ctx context.Context, opts objstore.PutOptions) error {
-	if err := fence(ctx, opts); err != nil {
+	if err := opts.MayWrite(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := u.store.clients.writeContext(ctx)
+	ctx, cancel := u.store.clients.writes().Context(ctx)
 	defer cancel()
 	blocks := make([]string, u.count)
 	for i := range blocks {

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/millrace/millrace/internal/objstore"
+	"github.com/millrace/millrace/internal/objstore/trouble"
 )
 
 // Store is one container and prefix.
@@ -64,7 +65,7 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, fn func(o
 	if _, total, ok := strings.Cut(value(out.ContentRange), "/"); ok {
 		_, _ = fmt.Sscan(total, &info.Size)
 	}
-	return fn(info, &body{ctx: ctx, store: s, key: key, r: out.Body, left: value(out.ContentLength)})
+	return fn(info, s.body(ctx, key, out.Body, value(out.ContentLength)))
 }
 
 // nothing is a get of no bytes.
@@ -76,26 +77,9 @@ func (s *Store) nothing(ctx context.Context, key string, fn func(objstore.Info, 
 	return fn(info, strings.NewReader(""))
 }
 
-// body reports a connection that breaks off as what it is. left is what the
-// server announced and has not sent.
-type body struct {
-	ctx   context.Context
-	store *Store
-	key   string
-	r     io.Reader
-	left  int64
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	b.left -= int64(n)
-	if errors.Is(err, io.EOF) && b.left > 0 {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.store.failed(b.ctx, "get", b.key, fmt.Errorf("the body broke off: %w", err))
-	}
-	return n, err
+// body is the content of an object.
+func (s *Store) body(ctx context.Context, key string, r io.Reader, left int64) io.Reader {
+	return &trouble.Body{R: r, Left: left, Failed: func(err error) error { return s.failed(ctx, "get", key, err) }}
 }
 
 func value[T any](p *T) (v T) {
@@ -176,7 +160,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.clients.writeContext(ctx)
+	ctx, cancel := s.clients.writes().Context(ctx)
 	defer cancel()
 	if _, err = client.Delete(ctx, nil); err == nil {
 		return nil

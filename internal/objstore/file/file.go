@@ -81,20 +81,7 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, fn func(o
 	if r.Length >= 0 {
 		length = min(length, r.Length)
 	}
-	return fn(info, contextReader{ctx, io.NewSectionReader(f, r.Offset, max(length, 0))})
-}
-
-// contextReader ends a long copy when its context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
+	return fn(info, objstore.Ending(ctx, io.NewSectionReader(f, r.Offset, max(length, 0))))
 }
 
 // openObject opens the file and reads its attributes, as one pair.

@@ -58,10 +58,8 @@ func (s *Store) put(ctx context.Context, path string, src objstore.Source, opts 
 		}
 		defer os.Remove(meta)
 	}
-	if opts.Fence != nil {
-		if err := opts.Fence(ctx); err != nil {
-			return fmt.Errorf("%w: %w", errFenced, err)
-		}
+	if err := opts.MayWrite(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errFenced, err)
 	}
 	unlock, err := lock(folder, true)
 	if err != nil {
@@ -132,7 +130,7 @@ func temporary(ctx context.Context, folder string, src objstore.Source) (path st
 			os.Remove(f.Name())
 		}
 	}()
-	n, err := io.Copy(f, contextReader{ctx, r})
+	n, err := io.Copy(f, objstore.Ending(ctx, r))
 	if err != nil {
 		return "", err
 	}

@@ -23,6 +23,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
+
+	"github.com/millrace/millrace/internal/objstore"
 )
 
 // pieces is what Google takes parts in multiples of, but for the last.
@@ -58,6 +60,8 @@ type client struct {
 // scope is all that reading and writing objects needs.
 const scope = "https://www.googleapis.com/auth/devstorage.read_write"
 
+func (c *Clients) writes() objstore.WriteLimit { return objstore.WriteLimit(c.cfg.WriteTimeout) }
+
 // NewClients prepares the set; nothing is read or contacted yet.
 func NewClients(cfg Config) *Clients {
 	if cfg.PartSize <= 0 {
@@ -69,14 +73,9 @@ func NewClients(cfg Config) *Clients {
 
 // Store returns the store of a root such as gs://bucket/prefix.
 func (c *Clients) Store(root string) (*Store, error) {
-	rest, ok := strings.CutPrefix(root, "gs://")
-	bucket, prefix, _ := strings.Cut(rest, "/")
-	if !ok || bucket == "" || strings.ContainsAny(bucket, " ?#%\\") {
+	bucket, prefix, ok := objstore.SplitRoot(root, "gs://")
+	if !ok {
 		return nil, fmt.Errorf("datastore root %q: want gs://bucket/prefix", root)
-	}
-	prefix = strings.Trim(prefix, "/")
-	if prefix != "" {
-		prefix += "/"
 	}
 	return &Store{clients: c, bucket: bucket, prefix: prefix}, nil
 }

@@ -36,7 +36,7 @@ func (s *Store) Begin(ctx context.Context, key string, size int64, opts objstore
 	if err != nil {
 		return nil, fmt.Errorf("gs: put %s: %w", s.url(key), err)
 	}
-	ctx, cancel := s.clients.writeContext(ctx)
+	ctx, cancel := s.clients.writes().Context(ctx)
 	defer cancel()
 	address := s.upload(client.base, "resumable", url.Values{"name": {s.prefix + key}}, opts)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(about))
@@ -158,10 +158,10 @@ func (u *upload) ask(ctx context.Context) error {
 func (u *upload) Complete(ctx context.Context, opts objstore.PutOptions) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if err := fence(ctx, opts); err != nil {
+	if err := opts.MayWrite(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := u.store.clients.writeContext(ctx)
+	ctx, cancel := u.store.clients.writes().Context(ctx)
 	defer cancel()
 	if err := u.ask(ctx); err != nil || u.sent == u.total {
 		return err // an earlier try did it, and its answer was lost

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,24 +14,6 @@ import (
 )
 
 const contentType = "application/octet-stream"
-
-// errWriteTimeout is the cause when one write request took too long.
-var errWriteTimeout = errors.New("the write request took longer than a lost lease is kept free for")
-
-func (c *Clients) writeContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	if c.cfg.WriteTimeout <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeoutCause(ctx, c.cfg.WriteTimeout, errWriteTimeout)
-}
-
-// fence asks whether content may still be made visible.
-func fence(ctx context.Context, opts objstore.PutOptions) error {
-	if opts.Fence == nil {
-		return nil
-	}
-	return opts.Fence(ctx)
-}
 
 // upload is the URL that takes a new object in one of the ways of the protocol.
 func (s *Store) upload(base, way string, query url.Values, opts objstore.PutOptions) string {
@@ -44,10 +25,6 @@ func (s *Store) upload(base, way string, query url.Values, opts objstore.PutOpti
 	return base + "/upload" + s.objects() + "?" + query.Encode()
 }
 
-// inPartsFrom is the size from which a put that takes too long is better done
-// in parts; a smaller one waits for the server, not for the line.
-const inPartsFrom = 1 << 20
-
 // Put implements objstore.Store. It is one request, however large: package
 // transfer sends what is big in parts.
 func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts objstore.PutOptions) error {
@@ -55,7 +32,7 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 	if err != nil {
 		return err
 	}
-	if err := fence(ctx, opts); err != nil {
+	if err := opts.MayWrite(ctx); err != nil {
 		return err
 	}
 	r, err := src.Open()
@@ -67,19 +44,18 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 	if err != nil {
 		return fmt.Errorf("gs: put %s: %w", s.url(key), err)
 	}
-	ctx, cancel := s.clients.writeContext(ctx)
+	ctx, cancel := s.clients.writes().Context(ctx)
 	defer cancel()
 	request, err := s.whole(ctx, client.base, key, content, src.Size(), opts)
 	if err != nil {
 		return fmt.Errorf("gs: put %s: %w", s.url(key), err)
 	}
 	answer, err := client.do(request)
-	switch {
-	case err == nil:
+	if err == nil {
 		return answer.Body.Close()
-	case src.Size() >= inPartsFrom && errors.Is(context.Cause(ctx), errWriteTimeout):
-		return fmt.Errorf("gs: put %s: its %d bytes did not go through within %s: %w",
-			s.url(key), src.Size(), s.clients.cfg.WriteTimeout, objstore.ErrTooSlow)
+	}
+	if slow := s.clients.writes().TooSlow(ctx, src.Size()); slow != nil {
+		return fmt.Errorf("gs: put %s: %w", s.url(key), slow)
 	}
 	return s.absent(ctx, "put", key, err)
 }

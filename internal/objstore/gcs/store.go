@@ -177,7 +177,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.clients.writeContext(ctx)
+	ctx, cancel := s.clients.writes().Context(ctx)
 	defer cancel()
 	if err := client.ask(ctx, http.MethodDelete, s.path(key), nil); err != nil && status(err) != http.StatusNotFound {
 		return s.failed(ctx, "delete", key, err)

@@ -50,20 +50,7 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, fn func(o
 	if r.Length >= 0 {
 		data = data[:min(r.Length, int64(len(data)))]
 	}
-	return fn(o.info, contextReader{ctx, bytes.NewReader(data)})
-}
-
-// contextReader breaks off when its context ends, as a connection does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
+	return fn(o.info, objstore.Ending(ctx, bytes.NewReader(data)))
 }
 
 // Put implements objstore.Store.
@@ -77,17 +64,15 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 	}
 	defer r.Close()
 	content := bytes.NewBuffer(make([]byte, 0, src.Size()+bytes.MinRead))
-	if _, err := content.ReadFrom(contextReader{ctx, r}); err != nil {
+	if _, err := content.ReadFrom(objstore.Ending(ctx, r)); err != nil {
 		return err
 	}
 	data := content.Bytes()
 	if int64(len(data)) != src.Size() {
 		return fmt.Errorf("mem: put %s: source has %d bytes, announced %d", key, len(data), src.Size())
 	}
-	if opts.Fence != nil {
-		if err := opts.Fence(ctx); err != nil {
-			return err
-		}
+	if err := opts.MayWrite(ctx); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

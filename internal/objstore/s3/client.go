@@ -11,7 +11,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/millrace/millrace/internal/objstore"
 )
 
 // Config is what all stores of a process share.
@@ -46,6 +47,8 @@ type Clients struct {
 	client *s3.Client
 }
 
+func (c *Clients) writes() objstore.WriteLimit { return objstore.WriteLimit(c.cfg.WriteTimeout) }
+
 // NewClients prepares the set; nothing is read or contacted yet.
 func NewClients(cfg Config) *Clients {
 	if cfg.PartSize <= 0 {
@@ -56,14 +59,9 @@ func NewClients(cfg Config) *Clients {
 
 // Store returns the store of a root such as s3://bucket/prefix.
 func (c *Clients) Store(root string) (*Store, error) {
-	rest, ok := strings.CutPrefix(root, "s3://")
-	bucket, prefix, _ := strings.Cut(rest, "/")
-	if !ok || bucket == "" || strings.ContainsAny(bucket, " ?#%\\") {
+	bucket, prefix, ok := objstore.SplitRoot(root, "s3://")
+	if !ok {
 		return nil, fmt.Errorf("datastore root %q: want s3://bucket/prefix", root)
-	}
-	prefix = strings.Trim(prefix, "/")
-	if prefix != "" {
-		prefix += "/"
 	}
 	return &Store{clients: c, bucket: bucket, prefix: prefix}, nil
 }

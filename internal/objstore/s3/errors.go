@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
 	"strings"
-	"syscall"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
 	"github.com/millrace/millrace/internal/objstore"
+	"github.com/millrace/millrace/internal/objstore/trouble"
 )
 
 // errNoBucket is not fs.ErrNotExist: a reader must not take a wrong setting
@@ -51,11 +49,8 @@ func (s *Store) failed(ctx context.Context, op, key string, err error) error {
 
 // classify returns the error's meaning for people and its class for callers.
 func (s *Store) classify(ctx context.Context, err error) (what string, class error) {
-	if cause := context.Cause(ctx); cause != nil {
-		if errors.Is(cause, errWriteTimeout) {
-			return fmt.Sprintf("no answer within %s", s.clients.cfg.WriteTimeout), objstore.ErrTransient
-		}
-		return "given up", cause
+	if what, class, ended := trouble.Ended(ctx, s.clients.writes()); ended {
+		return what, class
 	}
 	code, text := "", ""
 	if ae, ok := errors.AsType[smithy.APIError](err); ok {
@@ -126,37 +121,15 @@ func (s *Store) classifyNetwork(err error) (what string, class error) {
 	if endpoint != "" {
 		check = "check METAFLOW_S3_ENDPOINT_URL (" + endpoint + ") and the network"
 	}
-	if de, ok := errors.AsType[*net.DNSError](err); ok {
-		// Also a name that is wrong for good is waited for: names of services
-		// come late when everything starts at once. The log says it each time.
-		return fmt.Sprintf("the name %q cannot be resolved: %s", de.Name, check), objstore.ErrTransient
-	}
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the connection is refused: is the server running? " + check, objstore.ErrTransient
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return "the connection broke off", objstore.ErrTransient
-	}
 	// A timeout while credentials are fetched is a timeout, too.
-	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-		return "no answer in time: " + check, objstore.ErrTransient
+	if what, class, ok := trouble.Known(err, check); ok {
+		return what, class
 	}
 	if strings.Contains(err.Error(), "credentials") || strings.Contains(err.Error(), "IMDS") {
 		return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role", fs.ErrPermission
 	}
-	if _, ok := errors.AsType[net.Error](err); ok {
-		return fmt.Sprintf("%s (%s)", last(err), check), objstore.ErrTransient
+	if what, class, ok := trouble.Network(err, check); ok {
+		return what, class
 	}
-	return last(err).Error(), nil
-}
-
-// last is the innermost error, without the SDK's chain of contexts.
-func last(err error) error {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err
-		}
-		err = next
-	}
+	return trouble.Last(err).Error(), nil
 }

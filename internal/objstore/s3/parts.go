@@ -29,7 +29,7 @@ func (s *Store) Begin(ctx context.Context, key string, size int64, opts objstore
 	if err := s.checkMetadata(key, opts); err != nil {
 		return nil, err
 	}
-	ctx, cancel := s.clients.writeContext(ctx)
+	ctx, cancel := s.clients.writes().Context(ctx)
 	defer cancel()
 	out, err := client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &s.bucket, Key: name, Metadata: opts.Metadata,
@@ -101,10 +101,10 @@ func (u *upload) sent() []types.CompletedPart {
 
 // Complete implements objstore.Upload.
 func (u *upload) Complete(ctx context.Context, opts objstore.PutOptions) error {
-	if err := fence(ctx, opts); err != nil {
+	if err := opts.MayWrite(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := u.store.clients.writeContext(ctx)
+	ctx, cancel := u.store.clients.writes().Context(ctx)
 	defer cancel()
 	parts := u.sent()
 	_, err := u.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{

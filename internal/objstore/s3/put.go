@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,28 +10,11 @@ import (
 	"github.com/millrace/millrace/internal/objstore"
 )
 
-// errWriteTimeout is the cause when one write request took too long.
-var errWriteTimeout = errors.New("the write request took longer than a lost lease is kept free for")
-
-func (c *Clients) writeContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	if c.cfg.WriteTimeout <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeoutCause(ctx, c.cfg.WriteTimeout, errWriteTimeout)
-}
-
 func ifAbsent(opts objstore.PutOptions) *string {
 	if opts.IfAbsent {
 		return aws.String("*")
 	}
 	return nil
-}
-
-func fence(ctx context.Context, opts objstore.PutOptions) error {
-	if opts.Fence == nil {
-		return nil
-	}
-	return opts.Fence(ctx)
 }
 
 // Put implements objstore.Store. It is one request, however large: package
@@ -45,7 +27,7 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 	if err := s.checkMetadata(key, opts); err != nil {
 		return err
 	}
-	if err := fence(ctx, opts); err != nil {
+	if err := opts.MayWrite(ctx); err != nil {
 		return err
 	}
 	r, err := src.Open()
@@ -57,26 +39,21 @@ func (s *Store) Put(ctx context.Context, key string, src objstore.Source, opts o
 	if err != nil {
 		return fmt.Errorf("s3: put %s: %w", s.url(key), err)
 	}
-	ctx, cancel := s.clients.writeContext(ctx)
+	ctx, cancel := s.clients.writes().Context(ctx)
 	defer cancel()
 	_, err = client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: name, Body: content, ContentLength: aws.Int64(src.Size()),
 		IfNoneMatch: ifAbsent(opts), Metadata: opts.Metadata,
 		ServerSideEncryption: types.ServerSideEncryption(s.clients.cfg.Encryption),
 	})
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case src.Size() >= inPartsFrom && errors.Is(context.Cause(ctx), errWriteTimeout):
-		return fmt.Errorf("s3: put %s: its %d bytes did not go through within %s: %w",
-			s.url(key), src.Size(), s.clients.cfg.WriteTimeout, objstore.ErrTooSlow)
+	}
+	if slow := s.clients.writes().TooSlow(ctx, src.Size()); slow != nil {
+		return fmt.Errorf("s3: put %s: %w", s.url(key), slow)
 	}
 	return s.failed(ctx, "put", key, err)
 }
-
-// inPartsFrom is the size from which a put that takes too long is better done
-// in parts; a smaller one waits for the server, not for the line.
-const inPartsFrom = 1 << 20
 
 func (s *Store) checkMetadata(key string, opts objstore.PutOptions) error {
 	for k, v := range opts.Metadata {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/millrace/millrace/internal/objstore"
+	"github.com/millrace/millrace/internal/objstore/trouble"
 )
 
 // Store is one bucket and prefix.
@@ -76,29 +77,12 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, fn func(o
 			_, _ = fmt.Sscan(total, &info.Size)
 		}
 	}
-	return fn(info, &body{ctx: ctx, store: s, key: key, r: out.Body, left: aws.ToInt64(out.ContentLength)})
+	return fn(info, s.body(ctx, key, out.Body, aws.ToInt64(out.ContentLength)))
 }
 
-// body reports a connection that breaks off as what it is. left is what the
-// server announced and has not sent.
-type body struct {
-	ctx   context.Context
-	store *Store
-	key   string
-	r     io.Reader
-	left  int64
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	b.left -= int64(n)
-	if errors.Is(err, io.EOF) && b.left > 0 {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.store.failed(b.ctx, "get", b.key, fmt.Errorf("the body broke off: %w", err))
-	}
-	return n, err
+// body is the content of an object.
+func (s *Store) body(ctx context.Context, key string, r io.Reader, left int64) io.Reader {
+	return &trouble.Body{R: r, Left: left, Failed: func(err error) error { return s.failed(ctx, "get", key, err) }}
 }
 
 // metadata takes over what the server knows; S3 keeps names in lower case.
@@ -182,7 +166,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.clients.writeContext(ctx)
+	ctx, cancel := s.clients.writes().Context(ctx)
 	defer cancel()
 	_, err = client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: name})
 	if err == nil {

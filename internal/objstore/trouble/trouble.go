@@ -3,18 +3,45 @@
 package trouble
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"syscall"
+	"time"
 
 	"github.com/millrace/millrace/internal/objstore"
 )
 
+// Ended explains the end of a request's context: its own limit, or that of
+// whoever asked.
+func Ended(ctx context.Context, limit objstore.WriteLimit) (what string, class error, ended bool) {
+	cause := context.Cause(ctx)
+	switch {
+	case cause == nil:
+		return "", nil, false
+	case limit.Passed(ctx):
+		return fmt.Sprintf("no answer within %s", time.Duration(limit)), objstore.ErrTransient, true
+	}
+	return "given up", cause, true
+}
+
 // Network explains an error that is no answer of a server; check is what to
 // look at. It does not know every error: then ok is false.
 func Network(err error, check string) (what string, class error, ok bool) {
+	if what, class, ok = Known(err, check); ok {
+		return what, class, true
+	}
+	if _, is := errors.AsType[net.Error](err); is {
+		return fmt.Sprintf("%s (%s)", Last(err), check), objstore.ErrTransient, true
+	}
+	return "", nil, false
+}
+
+// Known is Network for the failures that have a name of their own: the others
+// may be a client's way to say something else.
+func Known(err error, check string) (what string, class error, ok bool) {
 	if de, is := errors.AsType[*net.DNSError](err); is {
 		// Also a name that is wrong for good is waited for: names of services
 		// come late when everything starts at once. The log says it each time.
@@ -26,12 +53,8 @@ func Network(err error, check string) (what string, class error, ok bool) {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return "the connection broke off", objstore.ErrTransient, true
 	}
-	ne, is := errors.AsType[net.Error](err)
-	switch {
-	case is && ne.Timeout():
+	if ne, is := errors.AsType[net.Error](err); is && ne.Timeout() {
 		return "no answer in time: " + check, objstore.ErrTransient, true
-	case is:
-		return fmt.Sprintf("%s (%s)", Last(err), check), objstore.ErrTransient, true
 	}
 	return "", nil, false
 }
