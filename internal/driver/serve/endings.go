@@ -31,35 +31,23 @@ type endings struct {
 }
 
 func (e *endings) run(ctx context.Context) {
-	if e.ended == nil {
-		return
-	}
-	ticker := time.NewTicker(e.every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			e.askAll(ctx)
-		}
+	if e.ended != nil {
+		repeat(ctx, e.every, e.askAll)
 	}
 }
 
 // askAll asks about every open run once, one after the other: it is a
 // reconciliation, and may take its time.
 func (e *endings) askAll(ctx context.Context) {
-	live, err := e.store.List(ctx, runstore.ListOptions{LiveOnly: true})
+	running, err := openRuns(ctx, e.store)
 	if err != nil {
 		return // the store's trouble is told elsewhere
 	}
 	if e.open == nil {
 		e.open = map[string]bool{}
 	}
-	for _, info := range live {
-		if info.State == string(schedule.RunRunning) {
-			e.open[info.RunID] = true
-		}
+	for _, run := range running {
+		e.open[run] = true
 	}
 	for run := range e.open {
 		how, err := e.ended(ctx, run)

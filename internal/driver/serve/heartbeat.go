@@ -58,21 +58,12 @@ func newHeartbeats(store runstore.Store, d *dispatch.Dispatcher, headers http.He
 
 func (h *heartbeats) run(ctx context.Context) {
 	defer h.client.CloseIdleConnections()
-	ticker := time.NewTicker(beatEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			h.beatAll(ctx)
-		}
-	}
+	repeat(ctx, beatEvery, h.beatAll)
 }
 
 // beatAll beats every open run once.
 func (h *heartbeats) beatAll(ctx context.Context) {
-	live, err := h.store.List(ctx, runstore.ListOptions{LiveOnly: true})
+	running, err := openRuns(ctx, h.store)
 	if err != nil {
 		return // the store's trouble is told elsewhere
 	}
@@ -80,19 +71,16 @@ func (h *heartbeats) beatAll(ctx context.Context) {
 	h.runs = map[string]*beat{}
 	var group errgroup.Group
 	group.SetLimit(beatsAtOnce)
-	for _, info := range live {
-		if info.State != string(schedule.RunRunning) {
-			continue
-		}
-		b := before[info.RunID]
+	for _, run := range running {
+		b := before[run]
 		if b == nil {
-			if b, err = h.find(ctx, info.RunID); err != nil {
+			if b, err = h.find(ctx, run); err != nil {
 				continue // tried again at the next beat
 			}
 		}
-		h.runs[info.RunID] = b
+		h.runs[run] = b
 		if b.url != "" {
-			group.Go(func() error { h.send(ctx, info.RunID, b); return nil })
+			group.Go(func() error { h.send(ctx, run, b); return nil })
 		}
 	}
 	_ = group.Wait()
