@@ -1,10 +1,6 @@
 package schedule
 
-import (
-	"encoding/json"
-
-	"github.com/millrace/millrace/internal/flowdef"
-)
+import "github.com/millrace/millrace/internal/flowdef"
 
 // RecordVersion is the version of the records' schema that this build writes.
 // A record of another version, or of an unknown kind, is refused: guessing at
@@ -245,5 +241,3 @@ func (RunClosed) Kind() string { return "run_closed" }
 
 // Kind implements Record.
 func (RunReopened) Kind() string { return "run_reopened" }
-
-var _ = json.Marshal
