@@ -20,16 +20,8 @@ import (
 
 // everyCall returns the errors of all operations on a store, by name.
 func everyCall(ctx context.Context, s *azure.Store) map[string]error {
-	_, stat := s.Stat(ctx, "k")
-	errs := map[string]error{
-		"stat": stat,
-		"get":  s.Get(ctx, "k", objstore.Whole, func(objstore.Info, io.Reader) error { return nil }),
-		"put":  s.Put(ctx, "k", objstore.Bytes("x"), objstore.PutOptions{}),
-		"part": part(ctx, s),
-	}
-	for _, err := range s.List(ctx, "") {
-		errs["list"] = err
-	}
+	errs := objstoretest.Calls(ctx, s)
+	errs["part"] = part(ctx, s)
 	return errs
 }
 
@@ -60,19 +52,11 @@ func open(t *testing.T, cfg azure.Config, root string) *azure.Store {
 	return store
 }
 
-// check wants an error of one class, or of none, that says something.
+// check wants an error of one class, or of none, that says something and holds
+// no secret.
 func check(t *testing.T, op string, err, want error, say ...string) {
 	t.Helper()
-	for _, class := range []error{fs.ErrPermission, objstore.ErrTransient, fs.ErrNotExist, fs.ErrExist} {
-		if errors.Is(err, class) != (class == want) {
-			t.Errorf("%s: %v: of the class %v: %v", op, err, class, !errors.Is(err, class))
-		}
-	}
-	for _, text := range say {
-		if err == nil || !strings.Contains(err.Error(), text) {
-			t.Errorf("%s: %v: does not say %q", op, err, text)
-		}
-	}
+	objstoretest.WantError(t, op, err, want, say...)
 	if err != nil && (strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "sig=")) {
 		t.Errorf("%s: the error holds a secret: %v", op, err)
 	}

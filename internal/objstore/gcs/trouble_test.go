@@ -2,7 +2,6 @@ package gcs_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"io/fs"
 	"net/http"
@@ -24,17 +23,8 @@ import (
 
 // everyCall returns the errors of all operations on a store, by name.
 func everyCall(ctx context.Context, s *gcs.Store) map[string]error {
-	_, stat := s.Stat(ctx, "k")
-	_, begin := s.Begin(ctx, "k", 1<<30, objstore.PutOptions{})
-	errs := map[string]error{
-		"stat":  stat,
-		"begin": begin,
-		"get":   s.Get(ctx, "k", objstore.Whole, func(objstore.Info, io.Reader) error { return nil }),
-		"put":   s.Put(ctx, "k", objstore.Bytes("x"), objstore.PutOptions{}),
-	}
-	for _, err := range s.List(ctx, "") {
-		errs["list"] = err
-	}
+	errs := objstoretest.Calls(ctx, s)
+	_, errs["begin"] = s.Begin(ctx, "k", 1<<30, objstore.PutOptions{})
 	return errs
 }
 
@@ -57,21 +47,6 @@ func open(t *testing.T, cfg gcs.Config, root string) *gcs.Store {
 	return store
 }
 
-// check wants an error of one class, or of none, that says something.
-func check(t *testing.T, op string, err, want error, say ...string) {
-	t.Helper()
-	for _, class := range []error{fs.ErrPermission, objstore.ErrTransient, fs.ErrNotExist, fs.ErrExist} {
-		if errors.Is(err, class) != (class == want) {
-			t.Errorf("%s: %v: of the class %v: %v", op, err, class, !errors.Is(err, class))
-		}
-	}
-	for _, text := range say {
-		if err == nil || !strings.Contains(err.Error(), text) {
-			t.Errorf("%s: %v: does not say %q", op, err, text)
-		}
-	}
-}
-
 func TestWrongSettingsSayWhatToDo(t *testing.T) {
 	server := objstoretest.FakeGCS(t)
 	for _, r := range []struct {
@@ -87,7 +62,7 @@ func TestWrongSettingsSayWhatToDo(t *testing.T) {
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			for op, err := range someCalls(t.Context(), open(t, gcs.Config{Endpoint: r.endpoint}, "gs://"+r.bucket+"/root"), r.endpoint) {
-				check(t, op, err, r.class, append(r.say, "gs://"+r.bucket+"/root/")...)
+				objstoretest.WantError(t, op, err, r.class, append(r.say, "gs://"+r.bucket+"/root/")...)
 			}
 		})
 	}
@@ -133,7 +108,7 @@ func TestCredentials(t *testing.T) {
 			}
 			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
 			for op, err := range everyCall(t.Context(), open(t, gcs.Config{}, "gs://bucket/root")) {
-				check(t, op, err, r.class, r.say)
+				objstoretest.WantError(t, op, err, r.class, r.say)
 			}
 		})
 	}
@@ -170,7 +145,7 @@ func TestAnswersAreClassified(t *testing.T) {
 	} {
 		store := open(t, gcs.Config{Endpoint: answering(t, r.status, r.body)}, "gs://bucket/root")
 		for op, err := range everyCall(t.Context(), store) {
-			check(t, op, err, r.class, r.say)
+			objstoretest.WantError(t, op, err, r.class, r.say)
 		}
 	}
 }
@@ -188,7 +163,7 @@ func TestWriteTimeout(t *testing.T) {
 		"put":    store.Put(t.Context(), "k", objstore.Bytes("x"), objstore.PutOptions{}),
 		"delete": store.Delete(t.Context(), "k"),
 	} {
-		check(t, op, err, objstore.ErrTransient, "no answer within 50ms")
+		objstoretest.WantError(t, op, err, objstore.ErrTransient, "no answer within 50ms")
 	}
 }
 
@@ -207,7 +182,7 @@ func TestBodies(t *testing.T) {
 		}))
 		t.Cleanup(server.Close)
 		_, _, err := objstore.ReadAll(t.Context(), open(t, gcs.Config{Endpoint: server.URL}, "gs://bucket/root"), "k", 1000)
-		check(t, name, err, objstore.ErrTransient)
+		objstoretest.WantError(t, name, err, objstore.ErrTransient)
 	}
 }
 

@@ -1,7 +1,6 @@
 package s3_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -19,20 +18,6 @@ import (
 	"github.com/millrace/millrace/internal/objstore/s3"
 	"github.com/millrace/millrace/internal/objstore/transfer"
 )
-
-// everyCall returns the errors of all operations on a store, by name.
-func everyCall(ctx context.Context, s objstore.Store) map[string]error {
-	_, stat := s.Stat(ctx, "k")
-	errs := map[string]error{
-		"stat": stat,
-		"get":  s.Get(ctx, "k", objstore.Whole, func(objstore.Info, io.Reader) error { return nil }),
-		"put":  s.Put(ctx, "k", objstore.Bytes("x"), objstore.PutOptions{}),
-	}
-	for _, err := range s.List(ctx, "") {
-		errs["list"] = err
-	}
-	return errs
-}
 
 func open(t *testing.T, cfg s3.Config, root string) *s3.Store {
 	t.Helper()
@@ -61,17 +46,8 @@ func TestWrongSettingsSayWhatToDo(t *testing.T) {
 				server.Login(t, r.secret)
 			}
 			store := open(t, s3.Config{Endpoint: r.endpoint}, "s3://"+r.bucket+"/root")
-			for op, err := range everyCall(t.Context(), store) {
-				for _, class := range []error{fs.ErrPermission, objstore.ErrTransient, fs.ErrNotExist, fs.ErrExist} {
-					if errors.Is(err, class) != (class == r.class) {
-						t.Errorf("%s: %v: of the class %v: %v", op, err, class, !errors.Is(err, class))
-					}
-				}
-				for _, text := range append(r.say, op) {
-					if err == nil || !strings.Contains(err.Error(), text) {
-						t.Errorf("%s: %v: does not say %q", op, err, text)
-					}
-				}
+			for op, err := range objstoretest.Calls(t.Context(), store) {
+				objstoretest.WantError(t, op, err, r.class, append(r.say, op)...)
 				if err != nil && r.secret != "" && strings.Contains(err.Error(), r.secret+"-secret") {
 					t.Errorf("%s: the error holds the secret: %v", op, err)
 				}
@@ -122,7 +98,7 @@ func TestAnswersAreClassified(t *testing.T) {
 	for _, r := range rows {
 		t.Run(strings.TrimSpace(http.StatusText(r.status)+" "+r.code), func(t *testing.T) {
 			store := open(t, s3.Config{Endpoint: answering(t, r.status, r.code)}, "s3://bucket/root")
-			for op, err := range everyCall(t.Context(), store) {
+			for op, err := range objstoretest.Calls(t.Context(), store) {
 				if err == nil || r.class != nil && !errors.Is(err, r.class) || r.class == nil && errors.Is(err, objstore.ErrTransient) {
 					t.Errorf("%s: %v: not of the class %v", op, err, r.class)
 				} else if !strings.Contains(err.Error(), r.say) {
