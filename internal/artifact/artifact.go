@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/millrace/millrace/internal/artifact/inflate"
 	"github.com/millrace/millrace/internal/objstore"
 )
 
@@ -51,9 +52,11 @@ type Pool struct {
 	writers  sync.Pool // of level
 	coders   sync.Pool // of gzip.HuffmanOnly
 	readers  sync.Pool
-	blocks   chan *block
-	stored   *recent
-	cache    *cache
+	// inflaters decode members of ours.
+	inflaters sync.Pool
+	blocks    chan *block
+	stored    *recent
+	cache     *cache
 }
 
 // New makes a Pool.
@@ -67,7 +70,8 @@ func New(cfg Config) *Pool {
 	p := &Pool{
 		cfg: cfg, blocks: make(chan *block, max(2, min(2*cfg.Encoders+2, int(cfg.Memory/4/(2*blockSize))))),
 		stored: newRecent(), cache: newCache(cfg.CacheDir, cfg.CacheBytes), readers: sync.Pool{New: func() any { return new(gzip.Reader) }},
-		memory: semaphore.NewWeighted(cfg.Memory), encoders: semaphore.NewWeighted(int64(cfg.Encoders)),
+		inflaters: sync.Pool{New: func() any { return new(inflate.Decoder) }},
+		memory:    semaphore.NewWeighted(cfg.Memory), encoders: semaphore.NewWeighted(int64(cfg.Encoders)),
 		writers: writersOf(level), coders: writersOf(gzip.HuffmanOnly),
 	}
 	for range cap(p.blocks) {

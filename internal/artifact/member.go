@@ -7,9 +7,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/millrace/millrace/internal/artifact/inflate"
 )
 
 // A large artifact is stored as a gzip file of many members, one per block,
@@ -21,6 +24,8 @@ import (
 const (
 	sizeAt     = 16
 	headerSize = 20
+	// trailerSize is that of the CRC-32 and the length of the content.
+	trailerSize = 8
 )
 
 var extraMark = []byte{'M', 'R', 4, 0}
@@ -110,7 +115,13 @@ func (p *Pool) unpackBlocks(ctx context.Context, r *bufio.Reader, emit func(*blo
 	}
 }
 
+// unpackMember decodes a member of ours. What it cannot, whoever is to blame,
+// the library tries, whose word it then is.
 func (p *Pool) unpackMember(b *block, n int) error {
+	if content, ok := p.inflated(b, n); ok {
+		b.content = content
+		return nil
+	}
 	z, ok := p.readers.Get().(*gzip.Reader)
 	if !ok {
 		return errors.New("the pool of readers holds something else")
@@ -127,4 +138,23 @@ func (p *Pool) unpackMember(b *block, n int) error {
 		return fmt.Errorf("a member holds more than %d bytes", blockSize)
 	}
 	return nil
+}
+
+// inflated is the content of a member of ours by our own decoder, if its
+// trailer says the same.
+func (p *Pool) inflated(b *block, n int) ([]byte, bool) {
+	d, ok := p.inflaters.Get().(*inflate.Decoder)
+	if !ok || n < headerSize+trailerSize {
+		return nil, false
+	}
+	defer p.inflaters.Put(d)
+	body, trailer := b.in[headerSize:n-trailerSize], b.in[n-trailerSize:n]
+	size := binary.LittleEndian.Uint32(trailer[4:])
+	if size > blockSize {
+		return nil, false
+	}
+	b.out.Grow(blockSize)
+	content := b.out.AvailableBuffer()[:size]
+	got, err := d.Decode(content, body)
+	return content, err == nil && got == len(content) && crc32.ChecksumIEEE(content) == binary.LittleEndian.Uint32(trailer)
 }
