@@ -14,6 +14,7 @@ func (a *attempt) command() (supervise.Command, error) {
 	i := invocation{
 		flow: a.flow, step: a.step, task: a.task, run: runID(a.input), attempt: a.number, retries: a.retries,
 		space: a.space, codeDir: a.pkg.CodeDir, inputs: filepath.Join(filepath.Dir(a.space.Dir), "input-paths"),
+		sdks: filepath.Join(a.folder, "sdks"),
 	}
 	if g := a.task.Gang; g != nil {
 		if err := checkGang(g); err != nil {

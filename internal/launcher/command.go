@@ -27,6 +27,8 @@ type invocation struct {
 	codeDir string
 	// inputs is the file with the input paths.
 	inputs string
+	// sdks is the pod's folder for SDKs that the image lacks.
+	sdks string
 }
 
 // members is the file with the ids of a gang's tasks.

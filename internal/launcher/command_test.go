@@ -22,7 +22,7 @@ func call(edit func(*invocation)) invocation {
 		},
 		step: &flowdef.Step{Name: "train", Executable: "python", Environment: map[string]string{"B": "step"}},
 		task: &driverclient.Task{Ref: driverclient.TaskRef{Step: "train", TaskID: "task-1"}},
-		run:  "kfp-1", attempt: 2, retries: 4, inputs: "/w/input-paths",
+		run:  "kfp-1", attempt: 2, retries: 4, inputs: "/w/input-paths", sdks: "/w/sdks",
 		codeDir: ".mf_code",
 		space:   &workspace.Workspace{Dir: "/w/metaflow", TempDir: "/w/tmp", SocketPath: "/w/s"},
 	}
@@ -152,7 +152,7 @@ func TestEnvironment(t *testing.T) {
 	want := map[string]string{
 		"PATH": "/bin", "A": "flow", "B": "step", "C": "pod", "AWS_SECRET_ACCESS_KEY": "k",
 		"PYTHONPATH": "/w/metaflow/.mf_code:/image", "PYTHONUNBUFFERED": "1", "TMPDIR": "/w/tmp", "METAFLOW_CLIENT_CACHE_PATH": "/w/tmp/metaflow_client",
-		"METAFLOW_EXTRACTED_ROOT": "/w/metaflow", "MILLRACE_SOCKET": "/w/s", "METAFLOW_INIT_SCRIPT": "true",
+		"METAFLOW_EXTRACTED_ROOT": "/w/metaflow", "MILLRACE_SOCKET": "/w/s", "MILLRACE_SDKS": "/w/sdks", "METAFLOW_INIT_SCRIPT": "true",
 		"METAFLOW_CODE_URL": "s3://bucket/code", "METAFLOW_CODE_SHA": "abc", "METAFLOW_CODE_DS": "s3",
 		"METAFLOW_CODE_METADATA": `{"version": 0, "mfcontent_version": 1}`,
 		"METAFLOW_USER":          "kubeflow-pipelines", "METAFLOW_OWNER": "alice", "METAFLOW_PRODUCTION_TOKEN": "train-0-abcd",

@@ -66,7 +66,7 @@ func (i invocation) known(pythonPath string) map[string]string {
 		"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TMPDIR": i.space.TempDir,
 		// Metaflow's client caches below /tmp, where it would outlive the task.
 		"METAFLOW_CLIENT_CACHE_PATH": filepath.Join(i.space.TempDir, "metaflow_client"),
-		"METAFLOW_EXTRACTED_ROOT":    i.space.Dir, "MILLRACE_SOCKET": i.space.SocketPath,
+		"METAFLOW_EXTRACTED_ROOT":    i.space.Dir, "MILLRACE_SOCKET": i.space.SocketPath, "MILLRACE_SDKS": i.sdks,
 
 		"METAFLOW_CODE_URL": i.flow.CodePackage.URL, "METAFLOW_CODE_SHA": i.flow.CodePackage.SHA1,
 		"METAFLOW_CODE_DS": i.flow.Datastore.Type, "METAFLOW_CODE_METADATA": i.flow.CodePackage.Metadata,

@@ -71,7 +71,7 @@ func verdict(s seen) (driverclient.Outcome, error) {
 		out.Failed.OutOfMemory = true
 		return out, nil
 	case s.exit.Code != 0 && s.left.Trouble != nil:
-		return s.failed(driverclient.Infrastructure, fmt.Sprintf("%s after trouble with the store or the service: %v", s.exit.Reason, s.left.Trouble)), nil
+		return s.failed(driverclient.Infrastructure, fmt.Sprintf("%s after trouble that is not the task's own: %v", s.exit.Reason, s.left.Trouble)), nil
 	case s.exit.Code != 0:
 		return s.failed(driverclient.User, s.exit.Reason), nil
 	case s.parameters || !s.left.DoneWritten:

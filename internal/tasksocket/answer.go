@@ -38,6 +38,10 @@ func (s *Server) answer(req *request, greeted *bool) (fields, error) {
 	case "note":
 		s.note(req.Message)
 		return nil, nil
+	case "trouble":
+		// Which network, index or server it is, the message says.
+		s.record(func(o *Outcome) { o.Trouble = errors.New(clip(req.Message)) })
+		return nil, nil
 	default:
 		return nil, invalid("op %q is not known", req.Op)
 	}

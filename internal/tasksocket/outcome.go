@@ -25,8 +25,8 @@ type Outcome struct {
 	// attempt are in the store.
 	DataWritten, DoneWritten bool
 	// Trouble is the last failure of a store or service that was answered to
-	// the child although it had asked for nothing wrong: when the child then
-	// fails, that is why.
+	// the child although it had asked for nothing wrong, or that the shim met
+	// itself: when the child then fails, that is why.
 	Trouble error
 	// ClonedFrom is whose outcome it is, when the attempt was taken over from
 	// another run.

@@ -35,7 +35,7 @@ type request struct {
 	Method string          `json:"method"`
 	Body   json.RawMessage `json:"body"`
 
-	// note
+	// note, trouble
 	Message string `json:"message"`
 }
 

@@ -315,3 +315,11 @@ func TestLongSocketPath(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestTroubleThatTheShimMet(t *testing.T) {
+	f := serve(t, nil)
+	f.connect().ok(fields{"op": "trouble", "message": "pip could not install boto3"})
+	if o := f.outcome(); o.Trouble == nil || o.Trouble.Error() != "pip could not install boto3" {
+		t.Errorf("trouble: %v", o.Trouble)
+	}
+}

@@ -30,7 +30,7 @@ class FakeLauncher:
         self.path, self.spool = str(folder / "s"), str(folder / "spool")
         os.mkdir(self.spool)
         self.objects, self.metas, self.rows = {}, {}, {}
-        self.requests, self.notes, self.transitions, self.saved_as_file = [], [], [], set()
+        self.requests, self.notes, self.troubles, self.transitions, self.saved_as_file = [], [], [], [], set()
         self.refusals = {}  # op -> Refusal, or a function of the request
         self._lock, self._open, self._threads = threading.RLock(), set(), []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -126,6 +126,9 @@ class FakeLauncher:
 
     def do_note(self, request):
         self.notes.append(request["message"])
+
+    def do_trouble(self, request):
+        self.troubles.append(request["message"])
 
     def do_transition(self, request):
         self.transitions.append({k: v for k, v in request.items() if k != "op"})

@@ -64,6 +64,19 @@ def test_checkpoints(files, monkeypatch):
     assert (found["found"], found["saved_by"]) == (2, [0, 0, 1])
 
 
+def test_sdk_that_the_image_lacks(own_stack, s3):
+    """Installed once in a pod, by those tasks alone that need it. The pods' interpreter has no SDK of any cloud."""
+    environment = {name: os.environ[name] for name in NETWORK if name in os.environ}
+    stack = own_stack(s3=s3, args=("--python", str(ROOT / ".venv-kfp" / "bin" / "python")), environment=environment)
+    run = stack.run(OFFERED / "sdk.py", create=("--max-workers", "1"))
+    found = artifacts_of_the_end(run)
+    assert found["kept"] == [["0", "1", "2"]] * 2
+    assert len(set(found["places"])) == 1 and found["places"][0].endswith("/sdks/s3/boto3/__init__.py")
+    logs = client.read(run)["steps"]
+    said = {step: sum("Installing" in log["stdout"] + log["stderr"] for task in tasks for log in task["logs"]) for step, tasks in logs.items()}
+    assert said == {"_parameters": 0, "start": 0, "work": 1, "join": 0, "end": 0}
+
+
 def test_packages_of_its_own(files, monkeypatch):
     for name in NETWORK:
         if name in os.environ:

@@ -11,9 +11,10 @@ records still say `s3` or `service`; anywhere else it changes nothing.
 import os
 
 if os.environ.get("MILLRACE_SOCKET"):
-    from . import lifeline
+    from . import lifeline, sdks
 
     lifeline.attach()
+    sdks.attach()
 
     DATASTORES_DESC = [
         ("local", ".storage.LocalStorage"),
@@ -23,4 +24,5 @@ if os.environ.get("MILLRACE_SOCKET"):
     ]
     DATACLIENTS_DESC = [("local", ".included.LocalClient"), ("s3", ".included.S3Client")]
     METADATA_PROVIDERS_DESC = [("service", ".provider.LauncherMetadataProvider")]
+    SIDECARS_DESC = [(name, ".sidecars.NoSidecar") for name in ("save_logs_periodically", "spot_termination_monitor", "heartbeat")]
     STEP_DECORATORS_DESC = [("millrace_transition", ".transition.TransitionDecorator")]

@@ -39,6 +39,13 @@ def kubeflow_pipelines(obj, name=None, url=None):
 @click.option("--max-splits", default=100_000, show_default=True, type=int, callback=between(1, 1_000_000), help="Maximum width of a foreach.")
 @click.option("--launcher", default=None, type=click.Choice(["fetch", "baked"]), help="How the launcher gets into a container [MILLRACE_LAUNCHER].")
 @click.option("--image", default=None, type=str, help="Image of steps that name none [METAFLOW_KUBERNETES_CONTAINER_IMAGE].")
+@click.option(
+    "--install-sdks",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "never"]),
+    help="Whether a pod may install the SDK of a cloud that the flow needs and the image lacks.",
+)
 @click.option("--authorize", default=None, help="Deploy with this production token, which another user of the flow has.")
 @click.option("--generate-new-token", is_flag=True, help="Generate a new production token: the flow moves to a new namespace.")
 @click.option("--new-token", "given_token", default=None, help="Use this production token: the flow moves to its namespace.")

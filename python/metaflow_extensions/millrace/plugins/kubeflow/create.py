@@ -23,6 +23,7 @@ def create(
     max_splits,
     launcher,
     image,
+    install_sdks,
     authorize,
     generate_new_token,
     given_token,
@@ -54,6 +55,7 @@ def create(
         namespace=user_namespace,
         max_workers=max_workers,
         max_splits=max_splits,
+        install_sdks=install_sdks,
     )
     data = definition.encode(described)
     url, _ = obj.flow_datastore.save_data([data], len_hint=1)[0]

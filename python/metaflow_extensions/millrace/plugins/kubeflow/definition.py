@@ -17,7 +17,7 @@ SCHEMA = 1
 _TYPES = {"split": "split-static"}
 
 
-def build(obj, *, pipeline, parameters, package, token, tags, namespace, max_workers, max_splits):
+def build(obj, *, pipeline, parameters, package, token, tags, namespace, max_workers, max_splits, install_sdks):
     graph = obj.graph
     steps = [step(obj, graph[name]) for name in graph.sorted_nodes]
     return {
@@ -33,7 +33,7 @@ def build(obj, *, pipeline, parameters, package, token, tags, namespace, max_wor
         "code_package": package,
         "datastore": {"type": obj.flow_datastore.TYPE, "root": _root(obj)},
         "top_options": top_options(obj),
-        "environment": environment.of_flow(obj),
+        "environment": environment.of_flow(obj, install_sdks),
         "system_tags": system_tags(obj, token),
         "tags": list(tags or ()),
         **({"namespace": namespace} if namespace else {}),

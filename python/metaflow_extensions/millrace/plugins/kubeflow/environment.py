@@ -37,7 +37,7 @@ HANDED_ON = (
 )
 
 
-def of_flow(obj):
+def of_flow(obj, install_sdks):
     env = {}
     for name in HANDED_ON:
         env["METAFLOW_" + name] = getattr(config, name, None)
@@ -52,6 +52,9 @@ def of_flow(obj):
         METAFLOW_RUNTIME_ENVIRONMENT="kubernetes",
         METAFLOW_FLOW_FILENAME=os.path.basename(sys.argv[0]),
     )
+    if install_sdks == "never":
+        # Metaflow's own word for it, which an image can say as well.
+        env["METAFLOW_SKIP_INSTALL_DEPENDENCIES"] = "1"
     if obj.flow_datastore.TYPE == "local":
         env["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = os.path.dirname(os.path.abspath(obj.flow_datastore.datastore_root))
     configs = {p.name: ConfigInput.make_key_name(p.name) for _, p in obj.flow._get_parameters() if p.IS_CONFIG_PARAMETER}
