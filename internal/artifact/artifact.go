@@ -29,7 +29,8 @@ var ErrCorrupt = errors.New("corrupt artifact")
 
 // Config bounds a Pool. Zero values mean the defaults.
 type Config struct {
-	// TempDir takes encoded copies too large for memory.
+	// TempDir takes encoded copies too large for memory, for a store that takes
+	// no object while it is made.
 	TempDir string
 	// Memory bounds the bytes of encoded objects held at a time (default
 	// 64 MiB); an object of more than an eighth of it goes through a file.

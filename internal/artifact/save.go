@@ -52,12 +52,14 @@ func (p *Pool) save(ctx context.Context, store objstore.Store, key string, src o
 			return err
 		}
 	}
-	encoded, err := p.encode(ctx, key, src, raw)
-	if err != nil {
-		return err
+	if !raw {
+		var err error
+		if raw, err = p.isNoise(key, src); err != nil {
+			return err
+		}
 	}
-	defer encoded.release()
-	err = store.Put(ctx, key, encoded.source, objstore.PutOptions{IfAbsent: true, Metadata: metadata(encoded.raw), Fence: fence})
+	opts := objstore.PutOptions{IfAbsent: true, Metadata: metadata(raw), Fence: fence}
+	err := p.put(ctx, store, key, src, raw, opts)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
@@ -72,69 +74,103 @@ const (
 	blockSample = 32 << 10
 )
 
-// encoded is a source's verified encoding, in memory or in a file.
-type encoded struct {
-	source  objstore.Source
-	raw     bool
-	release func()
-}
-
-func (p *Pool) encode(ctx context.Context, key string, src objstore.Source, raw bool) (*encoded, error) {
+// isNoise says by a sample of the source that it does not shrink.
+func (p *Pool) isNoise(key string, src objstore.Source) (bool, error) {
 	r, err := src.Open()
 	if err != nil {
-		return nil, fmt.Errorf("artifact %s: %w", path.Base(key), err)
+		return false, fmt.Errorf("artifact %s: %w", path.Base(key), err)
+	}
+	defer r.Close()
+	head := make([]byte, min(src.Size(), sample))
+	if _, err := io.ReadFull(r, head); err != nil {
+		return false, fmt.Errorf("artifact %s: its source is shorter than the %d bytes it announced: %w", path.Base(key), src.Size(), err)
+	}
+	return !p.shrinks(head), nil
+}
+
+// put stores what is small from memory, and what is not while it is encoded.
+// Where a store cannot do that it goes through a file.
+func (p *Pool) put(ctx context.Context, store objstore.Store, key string, src objstore.Source, raw bool, opts objstore.PutOptions) error {
+	worst := src.Size() + src.Size()/1000 + 1024
+	if worst <= p.cfg.Memory/8 {
+		if err := p.memory.Acquire(ctx, worst); err != nil {
+			return context.Cause(ctx)
+		}
+		defer p.memory.Release(worst)
+		var out bytes.Buffer
+		if raw {
+			out.Grow(int(src.Size()) + bytes.MinRead) // no copies while it grows
+		}
+		if err := p.encode(ctx, key, src, raw, &out); err != nil {
+			return err
+		}
+		return store.Put(ctx, key, objstore.Bytes(out.Bytes()), opts)
+	}
+	err := objstore.Stream(ctx, store, key, worst, opts, func(ctx context.Context, w io.Writer) error {
+		return p.encode(ctx, key, src, raw, w)
+	})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return p.putFile(ctx, store, key, src, raw, opts)
+	}
+	return err
+}
+
+func (p *Pool) putFile(ctx context.Context, store objstore.Store, key string, src objstore.Source, raw bool, opts objstore.PutOptions) error {
+	f, err := os.CreateTemp(p.cfg.TempDir, "encoded-")
+	if err != nil {
+		return fmt.Errorf("artifact %s: %w", path.Base(key), err)
+	}
+	defer os.Remove(f.Name())
+	err = p.encode(ctx, key, src, raw, f)
+	if closed := f.Close(); err == nil && closed != nil {
+		err = fmt.Errorf("artifact %s: encoding it: %w", path.Base(key), closed)
+	}
+	if err != nil {
+		return err
+	}
+	encoded, err := objstore.File(f.Name())
+	if err != nil {
+		return fmt.Errorf("artifact %s: %w", path.Base(key), err)
+	}
+	return store.Put(ctx, key, encoded, opts)
+}
+
+// encode writes a source's encoding, and fails at its end when the source is
+// not what the key says.
+func (p *Pool) encode(ctx context.Context, key string, src objstore.Source, raw bool, w io.Writer) error {
+	r, err := src.Open()
+	if err != nil {
+		return fmt.Errorf("artifact %s: %w", path.Base(key), err)
 	}
 	defer r.Close()
 	hash := sha1.New()
-	counted := &counter{r: io.TeeReader(r, hash)}
-	head := make([]byte, min(src.Size(), sample))
-	if _, err := io.ReadFull(counted, head); err != nil {
-		return nil, fmt.Errorf("artifact %s: its source is shorter than the %d bytes it announced: %w", path.Base(key), src.Size(), err)
-	}
-	raw = raw || !p.shrinks(head)
-
-	out, e, err := p.output(ctx, src.Size(), raw)
-	if err != nil {
-		return nil, fmt.Errorf("artifact %s: %w", path.Base(key), err)
-	}
-	e.raw = raw
-	content := io.MultiReader(bytes.NewReader(head), counted)
-	if raw || src.Size() <= blockSize {
-		err = p.packAlone(ctx, out, content, raw)
-	} else {
-		err = p.packBlocks(ctx, out, content)
-	}
-	if err == nil {
-		e.source, err = out.finish()
+	content := &counter{r: io.TeeReader(r, hash)}
+	switch {
+	case raw:
+		_, err = io.Copy(w, objstore.Ending(ctx, content))
+	case src.Size() <= blockSize:
+		err = p.packAlone(ctx, w, content)
+	default:
+		err = p.packBlocks(ctx, w, content)
 	}
 	if err != nil {
-		e.release()
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("artifact %s: encoding it: %w", path.Base(key), err)
+		return fmt.Errorf("artifact %s: encoding it: %w", path.Base(key), err)
 	}
 	if got := hex.EncodeToString(hash.Sum(nil)); got != path.Base(key) {
-		e.release()
-		return nil, corrupt(key, "the %d bytes to be stored have SHA-1 %s, expected %s", counted.n, got, path.Base(key))
+		return corrupt(key, "the %d bytes to be stored have SHA-1 %s, expected %s", content.n, got, path.Base(key))
 	}
-	return e, nil
+	return nil
 }
 
 // packAlone packs on this goroutine, when a core is free for it.
-func (p *Pool) packAlone(ctx context.Context, w io.Writer, r io.Reader, raw bool) error {
+func (p *Pool) packAlone(ctx context.Context, w io.Writer, r io.Reader) error {
 	if err := p.encoders.Acquire(ctx, 1); err != nil {
 		return err
 	}
 	defer p.encoders.Release(1)
-	return p.pack(w, r, raw)
-}
-
-func (p *Pool) pack(w io.Writer, r io.Reader, raw bool) error {
-	if raw {
-		_, err := io.Copy(w, r)
-		return err
-	}
 	return zip(&p.writers, nil, w, r)
 }
 
@@ -195,42 +231,4 @@ func (c *counter) Read(p []byte) (int, error) {
 func (c *counter) Write(p []byte) (int, error) {
 	c.n += int64(len(p))
 	return len(p), nil
-}
-
-// output is where an encoding goes.
-type output interface {
-	io.Writer
-	finish() (objstore.Source, error)
-}
-
-// output chooses memory for what surely fits, else a file.
-func (p *Pool) output(ctx context.Context, size int64, raw bool) (output, *encoded, error) {
-	if worst := size + size/1000 + 1024; worst <= p.cfg.Memory/8 {
-		if err := p.memory.Acquire(ctx, worst); err != nil {
-			return nil, nil, context.Cause(ctx)
-		}
-		out := &inMemory{}
-		if raw {
-			out.Grow(int(size) + bytes.MinRead) // no copies while it grows
-		}
-		return out, &encoded{release: func() { p.memory.Release(worst) }}, nil
-	}
-	f, err := os.CreateTemp(p.cfg.TempDir, "encoded-")
-	if err != nil {
-		return nil, nil, err
-	}
-	return &inFile{File: f}, &encoded{release: func() { f.Close(); os.Remove(f.Name()) }}, nil
-}
-
-type inMemory struct{ bytes.Buffer }
-
-func (m *inMemory) finish() (objstore.Source, error) { return objstore.Bytes(m.Bytes()), nil }
-
-type inFile struct{ *os.File }
-
-func (f *inFile) finish() (objstore.Source, error) {
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	return objstore.File(f.Name())
 }

@@ -21,7 +21,7 @@ func TestLaws(t *testing.T) {
 	clients := azure.NewClients(azure.Config{Account: azure.AccountFromEnvironment(os.Getenv), PartSize: partSize, Page: page})
 	engine := transfer.New(transfer.Config{PartSize: partSize / 2, Whole: partSize})
 	stores := 0
-	objstoretest.Exercise(t, objstoretest.Harness{Big: 2*partSize + 1234, Without: `\`, Page: 2 * page, Fresh: func(t *testing.T) objstore.Store {
+	objstoretest.Exercise(t, objstoretest.Harness{Big: 2*partSize + 1234, Without: `\`, Page: 2 * page, Streams: true, Fresh: func(t *testing.T) objstore.Store {
 		stores++
 		// A prefix of its own; the one before is a prefix of the next name.
 		store, err := clients.Store(fmt.Sprintf("%s/root%0*d", server.Container, stores, 0))

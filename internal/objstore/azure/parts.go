@@ -16,13 +16,12 @@ const mostParts = 50000
 
 // Begin implements objstore.PartStore. Azure is told of an upload only when it
 // is complete.
-func (s *Store) Begin(ctx context.Context, key string, size int64, opts objstore.PutOptions) (objstore.Upload, error) {
+func (s *Store) Begin(ctx context.Context, key string, most int64, opts objstore.PutOptions) (objstore.Upload, error) {
 	client, err := s.object(ctx, "put", key)
 	if err != nil {
 		return nil, err
 	}
-	u := &upload{store: s, client: client, key: key, size: max(s.clients.cfg.PartSize, (size+mostParts-1)/mostParts), metadata: opts.Metadata}
-	u.count = int((size + u.size - 1) / u.size)
+	u := &upload{store: s, client: client, key: key, size: max(s.clients.cfg.PartSize, (most+mostParts-1)/mostParts), metadata: opts.Metadata}
 	_, _ = rand.Read(u.nonce[:])
 	return u, nil
 }
@@ -32,7 +31,6 @@ type upload struct {
 	client   *blockblob.Client
 	key      string
 	size     int64
-	count    int
 	metadata objstore.Metadata
 	// nonce begins the names of this upload's blocks: all uploads to one key
 	// that run at a time share a folder of blocks.
@@ -67,13 +65,13 @@ func (u *upload) Part(ctx context.Context, number int, content objstore.Source) 
 }
 
 // Complete implements objstore.Upload.
-func (u *upload) Complete(ctx context.Context, opts objstore.PutOptions) error {
+func (u *upload) Complete(ctx context.Context, size int64, opts objstore.PutOptions) error {
 	if err := opts.MayWrite(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := u.store.clients.writes().Context(ctx)
 	defer cancel()
-	blocks := make([]string, u.count)
+	blocks := make([]string, (size+u.size-1)/u.size)
 	for i := range blocks {
 		blocks[i] = u.name(i)
 	}

@@ -188,7 +188,7 @@ func TestHeaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(up.Part(t.Context(), 0, objstore.Bytes("x")), up.Complete(t.Context(), opts)); err != nil {
+	if err := errors.Join(up.Part(t.Context(), 0, objstore.Bytes("x")), up.Complete(t.Context(), 1, opts)); err != nil {
 		t.Fatal(err)
 	}
 	if len(visible) != 2 {

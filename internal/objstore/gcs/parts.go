@@ -21,13 +21,13 @@ import (
 // one after the other: https://cloud.google.com/storage/docs/performing-resumable-uploads.
 // Google takes parts in any order, too, but no condition with them.
 //
-//	Part 0 ──> Part 1 ──> … ──> the last, but for its end ──> Complete: the end
-//	                                                          and the checksum
+//	Part 0, but   ──> its end and  ──> … ──> the end of the last one and the
+//	for its end       Part 1, but …          checksum of all: Complete
 //
-// The object is there as soon as the server has its last byte, so that one is
-// kept back. Conditions and metadata are told at the beginning and count at the
-// end.
-func (s *Store) Begin(ctx context.Context, key string, size int64, opts objstore.PutOptions) (objstore.Upload, error) {
+// The object is there as soon as the server has its last byte, and which part
+// is the last is not known before Complete: the end of each is kept back.
+// Conditions and metadata are told at the beginning and count at the end.
+func (s *Store) Begin(ctx context.Context, key string, _ int64, opts objstore.PutOptions) (objstore.Upload, error) {
 	client, err := s.object(ctx, "put", key)
 	if err != nil {
 		return nil, err
@@ -45,13 +45,12 @@ func (s *Store) Begin(ctx context.Context, key string, size int64, opts objstore
 	}
 	request.Header.Set("Content-Type", "application/json; charset=utf-8")
 	request.Header.Set("X-Upload-Content-Type", contentType)
-	request.Header.Set("X-Upload-Content-Length", strconv.FormatInt(size, 10))
 	answer, err := client.do(request)
 	if err != nil {
 		return nil, s.absent(ctx, "put", key, err)
 	}
 	answer.Body.Close()
-	u := &upload{store: s, client: client, key: key, total: size, uri: answer.Header.Get("Location"), sum: newChecksum()}
+	u := &upload{store: s, client: client, key: key, uri: answer.Header.Get("Location"), sum: newChecksum()}
 	if u.uri == "" {
 		return nil, fmt.Errorf("gs: put %s: the server opened no upload: %s", s.url(key), answer.Status)
 	}
@@ -62,7 +61,6 @@ type upload struct {
 	store  *Store
 	client *client
 	key    string
-	total  int64
 	uri    string
 
 	mu sync.Mutex
@@ -73,7 +71,8 @@ type upload struct {
 	sent   int64
 	// unsure is set while the last request's answer is not known.
 	unsure bool
-	end    []byte
+	// end is that of the last part summed up, before that of the one before.
+	before, end []byte
 }
 
 func (u *upload) PartSize() int64 { return u.store.clients.cfg.PartSize }
@@ -97,31 +96,32 @@ func (u *upload) Part(ctx context.Context, number int, content objstore.Source) 
 	if err != nil {
 		return fmt.Errorf("gs: put %s: %w", u.store.url(u.key), err)
 	}
-	if err := u.ask(ctx); err != nil {
+	if err := u.ask(ctx, unknown); err != nil {
 		return err
 	}
 	offset := int64(number) * u.PartSize()
-	until := min(offset+content.Size(), u.total-int64(len(u.end)))
-	if u.sent < offset {
+	until := offset + content.Size() - int64(len(u.end))
+	first := offset - int64(len(u.before))
+	if u.sent < first {
 		return fmt.Errorf("gs: put %s: the server lost bytes: %w", u.store.url(u.key), objstore.ErrUploadGone)
 	}
 	for u.sent < until {
-		before := u.sent
-		if _, err := body.Seek(u.sent-offset, io.SeekStart); err != nil {
+		sent := u.sent
+		if _, err := body.Seek(max(sent-offset, 0), io.SeekStart); err != nil {
 			return fmt.Errorf("gs: put %s: reading the source: %w", u.store.url(u.key), err)
 		}
-		span := fmt.Sprintf("bytes %d-%d/%d", u.sent, until-1, u.total)
-		if err := u.put(ctx, span, io.LimitReader(body, until-u.sent), until-u.sent); err != nil {
+		rest := io.MultiReader(bytes.NewReader(u.before[min(sent, offset)-first:]), body)
+		if err := u.put(ctx, io.LimitReader(rest, until-sent), until-sent, unknown); err != nil {
 			return err
 		}
-		if u.sent <= before {
+		if u.sent <= sent {
 			return fmt.Errorf("gs: put %s: the server took nothing of a part: %w", u.store.url(u.key), objstore.ErrTransient)
 		}
 	}
 	return nil
 }
 
-// read sums a part up, the first time it is sent, and keeps the object's end.
+// read sums a part up, the first time it is sent, and keeps its end.
 func (u *upload) read(number int, body io.ReadSeeker, size int64) error {
 	if number < u.summed {
 		return nil
@@ -132,30 +132,28 @@ func (u *upload) read(number int, body io.ReadSeeker, size int64) error {
 	if _, err := io.Copy(u.sum, body); err != nil {
 		return fmt.Errorf("reading the source: %w", err)
 	}
-	if int64(number)*u.PartSize()+size == u.total {
-		end := (size-1)%pieces + 1
-		u.end = make([]byte, end)
-		if _, err := body.Seek(-end, io.SeekEnd); err != nil {
-			return fmt.Errorf("reading the source: %w", err)
-		}
-		if _, err := io.ReadFull(body, u.end); err != nil {
-			return fmt.Errorf("reading the source: %w", err)
-		}
+	end := make([]byte, (size-1)%pieces+1)
+	if _, err := body.Seek(-int64(len(end)), io.SeekEnd); err != nil {
+		return fmt.Errorf("reading the source: %w", err)
 	}
+	if _, err := io.ReadFull(body, end); err != nil {
+		return fmt.Errorf("reading the source: %w", err)
+	}
+	u.before, u.end = u.end, end
 	u.summed++
 	return nil
 }
 
 // ask learns what the server has of a request whose answer was lost.
-func (u *upload) ask(ctx context.Context) error {
+func (u *upload) ask(ctx context.Context, total int64) error {
 	if !u.unsure {
 		return nil
 	}
-	return u.put(ctx, fmt.Sprintf("bytes */%d", u.total), http.NoBody, 0)
+	return u.put(ctx, http.NoBody, 0, total)
 }
 
 // Complete implements objstore.Upload.
-func (u *upload) Complete(ctx context.Context, opts objstore.PutOptions) error {
+func (u *upload) Complete(ctx context.Context, size int64, opts objstore.PutOptions) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if err := opts.MayWrite(ctx); err != nil {
@@ -163,29 +161,35 @@ func (u *upload) Complete(ctx context.Context, opts objstore.PutOptions) error {
 	}
 	ctx, cancel := u.store.clients.writes().Context(ctx)
 	defer cancel()
-	if err := u.ask(ctx); err != nil || u.sent == u.total {
+	if err := u.ask(ctx, size); err != nil || u.sent == size {
 		return err // an earlier try did it, and its answer was lost
 	}
-	span := fmt.Sprintf("bytes %d-%d/%d", u.total-int64(len(u.end)), u.total-1, u.total)
-	if err := u.put(ctx, span, bytes.NewReader(u.end), int64(len(u.end))); err != nil {
+	rest := size - u.sent
+	if rest > int64(len(u.end)) {
+		return fmt.Errorf("gs: put %s: the server lost bytes: %w", u.store.url(u.key), objstore.ErrUploadGone)
+	}
+	if err := u.put(ctx, bytes.NewReader(u.end[int64(len(u.end))-rest:]), rest, size); err != nil {
 		return err
 	}
-	if u.sent != u.total {
+	if u.sent != size {
 		return fmt.Errorf("gs: put %s: the server did not take the end: %w", u.store.url(u.key), objstore.ErrTransient)
 	}
 	return nil
 }
 
-// put sends bytes, or none to ask only, and learns how many the server has. All
-// of them means that the object is there.
-func (u *upload) put(ctx context.Context, span string, data io.Reader, size int64) error {
+// unknown is the size of an object that goes on.
+const unknown = -1
+
+// put sends bytes from where the server is, or none to ask only, and learns how
+// many it has. All of them means that the object is there.
+func (u *upload) put(ctx context.Context, data io.Reader, size, total int64) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, u.uri, data)
 	if err != nil {
 		return fmt.Errorf("gs: put %s: %w", u.store.url(u.key), err)
 	}
 	request.ContentLength = size
-	request.Header.Set("Content-Range", span)
-	if strings.HasSuffix(span, fmt.Sprintf("-%d/%d", u.total-1, u.total)) {
+	request.Header.Set("Content-Range", span(u.sent, size, total))
+	if total != unknown && size > 0 {
 		request.Header.Set("X-Goog-Hash", "crc32c="+encoded(u.sum))
 	}
 	u.unsure = true
@@ -200,11 +204,29 @@ func (u *upload) put(ctx context.Context, span string, data io.Reader, size int6
 	defer answer.Body.Close()
 	// Read to its end, the connection can be used again.
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10))
-	u.unsure, u.sent = false, u.total
-	if answer.StatusCode == http.StatusPermanentRedirect {
+	switch {
+	case answer.StatusCode == http.StatusPermanentRedirect:
 		u.sent, err = received(answer.Header.Get("Range"))
+	case total == unknown:
+		return fmt.Errorf("gs: put %s: the server ended the object before its last part: HTTP %d: %w", u.store.url(u.key), answer.StatusCode, objstore.ErrUploadGone)
+	default:
+		u.sent = total
 	}
+	u.unsure = false
 	return err
+}
+
+// span is a Content-Range, "bytes 0-41/42"; "*" stands for what is not sent or
+// not known.
+func span(from, size, total int64) string {
+	part, whole := "*", "*"
+	if size > 0 {
+		part = fmt.Sprintf("%d-%d", from, from+size-1)
+	}
+	if total != unknown {
+		whole = strconv.FormatInt(total, 10)
+	}
+	return "bytes " + part + "/" + whole
 }
 
 // received reads the answer's range, as "bytes=0-41"; there is none when

@@ -27,6 +27,8 @@ type Harness struct {
 	Without string
 	// Page is how many objects one answer to a listing holds (default 1000).
 	Page int
+	// Streams says that the store takes an object while it is made.
+	Streams bool
 }
 
 type law struct {

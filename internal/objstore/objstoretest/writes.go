@@ -28,6 +28,7 @@ func writeLaws() []law {
 		{"a source is read afresh by each put", reopenLaw},
 		{"the fence is asked before anything can be seen", fenceLaw},
 		{"a put whose context ends leaves nothing", cancelledPutLaw},
+		{"an object that is put while it is made", streamLaw},
 	}
 }
 

@@ -35,6 +35,14 @@ func fetch(ctx context.Context, s objstore.Store, key string) (data []byte, err 
 	return data, err
 }
 
+// stream puts data as if it were made meanwhile.
+func stream(ctx context.Context, s objstore.Store, key string, data []byte, opts objstore.PutOptions) error {
+	return objstore.Stream(ctx, s, key, 2*int64(len(data)), opts, func(_ context.Context, w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
 // Whatever the line does, what arrives is what was sent, or the error says
 // what the line did; and what was waited for is in the log.
 func TestFaults(t *testing.T) {
@@ -164,6 +172,7 @@ func TestOnlyWhatFailed(t *testing.T) {
 		times, code int
 		lost        bool
 		absent      bool
+		made        bool // while it is put
 	}{
 		{fails: "begin", times: 2, code: 503},
 		{fails: "part 2", times: 3, code: 503},
@@ -171,10 +180,14 @@ func TestOnlyWhatFailed(t *testing.T) {
 		{fails: "complete", times: 2, code: 500},
 		{fails: "complete", times: 2, code: 500, lost: true},
 		{fails: "complete", times: 2, code: 503, lost: true, absent: true},
+		{fails: "begin", times: 2, code: 503, made: true},
+		{fails: "part 1", times: 3, code: 503, made: true},
+		{fails: "part 3", times: 2, code: 500, lost: true, made: true},
+		{fails: "complete", times: 2, code: 500, lost: true, made: true},
 		{fails: second, times: 3, code: 503},
 		{fails: second, times: 2, code: 500, lost: true},
 	} {
-		t.Run(fmt.Sprintf("%s, lost %v, absent %v", row.fails, row.lost, row.absent), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, lost %v, absent %v, made %v", row.fails, row.lost, row.absent, row.made), func(t *testing.T) {
 			t.Parallel()
 			w := newWire(t, server, open.Options{})
 			var mu sync.Mutex
@@ -194,7 +207,12 @@ func TestOnlyWhatFailed(t *testing.T) {
 				w.before = fail
 			}
 			// With if-absent a lost answer is "there", not "by me".
-			err := w.store.Put(t.Context(), "k", objstore.Bytes(want), objstore.PutOptions{IfAbsent: row.absent})
+			opts := objstore.PutOptions{IfAbsent: row.absent}
+			put := func() error { return w.store.Put(t.Context(), "k", objstore.Bytes(want), opts) }
+			if row.made {
+				put = func() error { return stream(t.Context(), w.store, "k", want, opts) }
+			}
+			err := put()
 			if err != nil && (!row.absent || !errors.Is(err, fs.ErrExist)) {
 				t.Fatal(err)
 			}

@@ -11,11 +11,11 @@ var _ objstore.PartStore = (*Store)(nil)
 
 // Begin implements objstore.PartStore. A try whose answer is lost may leave an
 // empty upload behind at the server.
-func (s *Store) Begin(ctx context.Context, key string, size int64, opts objstore.PutOptions) (objstore.Upload, error) {
+func (s *Store) Begin(ctx context.Context, key string, most int64, opts objstore.PutOptions) (objstore.Upload, error) {
 	var u objstore.Upload
 	err := s.retrier.Do(ctx, "begin to put "+key, func() error {
 		var err error
-		u, err = objstore.Begin(ctx, s.next, key, size, opts)
+		u, err = objstore.Begin(ctx, s.next, key, most, opts)
 		return err
 	})
 	if err != nil {
@@ -37,6 +37,6 @@ func (u upload) Part(ctx context.Context, number int, content objstore.Source) e
 	})
 }
 
-func (u upload) Complete(ctx context.Context, opts objstore.PutOptions) error {
-	return u.retrier.Do(ctx, "complete "+u.key, func() error { return u.Upload.Complete(ctx, opts) })
+func (u upload) Complete(ctx context.Context, size int64, opts objstore.PutOptions) error {
+	return u.retrier.Do(ctx, "complete "+u.key, func() error { return u.Upload.Complete(ctx, size, opts) })
 }

@@ -21,7 +21,7 @@ import (
 const mostParts = 10000
 
 // Begin implements objstore.PartStore.
-func (s *Store) Begin(ctx context.Context, key string, size int64, opts objstore.PutOptions) (objstore.Upload, error) {
+func (s *Store) Begin(ctx context.Context, key string, most int64, opts objstore.PutOptions) (objstore.Upload, error) {
 	client, name, err := s.object(ctx, key)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (s *Store) Begin(ctx context.Context, key string, size int64, opts objstore
 	}
 	return &upload{
 		store: s, client: client, name: name, key: key, id: out.UploadId,
-		size: max(s.clients.cfg.PartSize, (size+mostParts-1)/mostParts), parts: map[int32]types.CompletedPart{},
+		size: max(s.clients.cfg.PartSize, (most+mostParts-1)/mostParts), parts: map[int32]types.CompletedPart{},
 	}, nil
 }
 
@@ -100,7 +100,7 @@ func (u *upload) sent() []types.CompletedPart {
 }
 
 // Complete implements objstore.Upload.
-func (u *upload) Complete(ctx context.Context, opts objstore.PutOptions) error {
+func (u *upload) Complete(ctx context.Context, _ int64, opts objstore.PutOptions) error {
 	if err := opts.MayWrite(ctx); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func TestLaws(t *testing.T) {
 	clients := s3.NewClients(s3.Config{Endpoint: server.Endpoint, PartSize: partSize})
 	engine := transfer.New(transfer.Config{PartSize: 3 << 20, Whole: partSize})
 	stores := 0
-	objstoretest.Exercise(t, objstoretest.Harness{Big: 2*partSize + 1234, Fresh: func(t *testing.T) objstore.Store {
+	objstoretest.Exercise(t, objstoretest.Harness{Big: 2*partSize + 1234, Streams: true, Fresh: func(t *testing.T) objstore.Store {
 		stores++
 		// A prefix of its own; the one before is a prefix of the next name.
 		store, err := clients.Store(fmt.Sprintf("s3://%s/root%0*d", server.Bucket, stores, 0))

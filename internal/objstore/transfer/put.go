@@ -36,17 +36,16 @@ func (s *Store) putParts(ctx context.Context, key string, src objstore.Source, o
 		if err != nil {
 			return err
 		}
-		if err = s.put(ctx, up, key, src, opts); !errors.Is(err, objstore.ErrUploadGone) || begun == uploads {
+		if err = finish(ctx, up, src.Size(), opts, s.send(ctx, up, key, src)); !errors.Is(err, objstore.ErrUploadGone) || begun == uploads {
 			return err
 		}
 	}
 }
 
-// put sends the parts and completes the upload, or removes what it sent.
-func (s *Store) put(ctx context.Context, up objstore.Upload, key string, src objstore.Source, opts objstore.PutOptions) error {
-	err := s.send(ctx, up, key, src)
+// finish completes an upload whose parts were sent, or removes what was sent.
+func finish(ctx context.Context, up objstore.Upload, size int64, opts objstore.PutOptions, err error) error {
 	if err == nil {
-		err = up.Complete(ctx, opts)
+		err = up.Complete(ctx, size, opts)
 	}
 	if err != nil {
 		// Parts of a dead upload cost money until somebody removes them.

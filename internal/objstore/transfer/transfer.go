@@ -10,12 +10,16 @@
 //	                            ├─> part 2 ─┼─> complete: visible
 //	                            └─> part 3 ─┘
 //
+//	Stream  as Put, of parts that are held while the next one is made
+//
 // It is the outermost decorator. What is small passes through it untouched.
 package transfer
 
 import (
 	"context"
 	"iter"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/millrace/millrace/internal/objstore"
 )
@@ -38,6 +42,7 @@ type Config struct {
 type Engine struct {
 	cfg     Config
 	buffers *buffers
+	streams *semaphore.Weighted
 }
 
 // New makes an Engine.
@@ -53,7 +58,7 @@ func New(cfg Config) *Engine {
 	if cfg.AtOnce <= 0 {
 		cfg.AtOnce = 8
 	}
-	return &Engine{cfg: cfg, buffers: newBuffers(cfg.Memory, cfg.PartSize)}
+	return &Engine{cfg: cfg, buffers: newBuffers(cfg.Memory, cfg.PartSize), streams: semaphore.NewWeighted(1)}
 }
 
 // Store moves another store's big objects in parts.
