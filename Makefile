@@ -108,38 +108,41 @@ fmt: $(TOOLS)/gofumpt $(TOOLS)/buf ## Format the sources
 .PHONY: test
 test: test-go test-python test-python-oldest test-e2e test-oracle test-chaos ## Run all tests: Go, Python, flows end to end, random flows, kills
 
+# Each task has a folder with all that its flow needs, and most of what a short
+# task costs is making those files: memory is the place for them where there is
+# enough of it and programs can be started there.
+SCRATCH ?= $(shell test $$(df --output=avail -m /dev/shm 2>/dev/null | tail -1) -gt 4000 2>/dev/null && \
+  ! grep -q ' /dev/shm .*noexec' /proc/mounts && echo /dev/shm || echo $${TMPDIR:-/tmp})
+# The command with a folder there, $$made, that is gone with it.
+WITH_SCRATCH = made=$$(mktemp -d -p $(SCRATCH) millrace-XXXX); trap 'rm -rf "$$made"' EXIT; $(CLEAN_ENV)
+
 .PHONY: test-go
 test-go: venvs $(SERVERS)
-	go test $(PACKAGES)
+	GOTMPDIR=$${TMPDIR:-/tmp} TMPDIR=$(SCRATCH) go test $(PACKAGES)
 	go test -tags=$(TAGS),failpoints ./internal/failpoint
 
 .PHONY: test-python
 test-python: build .venv/.ready
-	$(CLEAN_ENV) .venv/bin/python -m pytest -q -n 2 -p no:cacheprovider --basetemp=.cache/pytest-python python/tests
+	$(WITH_SCRATCH) .venv/bin/python -m pytest -q -n 2 -p no:cacheprovider --basetemp="$$made/pytest" python/tests
 
 # The extension with the oldest Metaflow it supports, which leaves a flow's own
 # files out of the package when a hidden folder is above them: not in .cache.
 .PHONY: test-python-oldest
 test-python-oldest: build .venv-oldest/.ready
-	made=$$(mktemp -d); trap 'rm -rf "$$made"' EXIT; \
-	$(CLEAN_ENV) .venv-oldest/bin/python -m pytest -q -n 2 -p no:cacheprovider --basetemp="$$made/pytest" python/tests
+	$(WITH_SCRATCH) .venv-oldest/bin/python -m pytest -q -n 2 -p no:cacheprovider --basetemp="$$made/pytest" python/tests
 
 .PHONY: test-e2e
 test-e2e: build venvs .cache/checkpoint/.ready $(SERVERS)
-	$(CLEAN_ENV) .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=5 -p no:cacheprovider --basetemp=.cache/pytest test/e2e $(ARGS)
+	$(WITH_SCRATCH) .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=5 -p no:cacheprovider --basetemp="$$made/pytest" test/e2e $(ARGS)
 
 .PHONY: test-chaos
 test-chaos: build-failpoints venvs .cache/flowgen
-	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=0 --basetemp=.cache/pytest-chaos -s test/chaos $(ARGS)
+	$(WITH_SCRATCH) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=0 --basetemp="$$made/pytest" -s test/chaos $(ARGS)
 
-# Random flows on the stack and by Metaflow's own run. Short tasks make many
-# files: memory is the place for them where there is enough of it.
-SCRATCH ?= $(shell test $$(df --output=avail -m /dev/shm 2>/dev/null | tail -1) -gt 4000 2>/dev/null && echo /dev/shm || echo .cache)
-
+# Random flows on the stack and by Metaflow's own run.
 .PHONY: test-oracle
 test-oracle: build venvs .cache/flowgen
-	made=$$(mktemp -d -p $(SCRATCH) millrace-oracle-XXXX); trap 'rm -rf "$$made"' EXIT; \
-	$(CLEAN_ENV) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=3 --basetemp="$$made/pytest" -s test/oracle $(ARGS)
+	$(WITH_SCRATCH) .venv/bin/python -m pytest -q -p no:cacheprovider --durations=3 --basetemp="$$made/pytest" -s test/oracle $(ARGS)
 
 .PHONY: oracle
 oracle: .venv/.ready .venv-client/.ready .cache/flowgen ## Make test/oracle/results anew: Metaflow's own runs of the random flows of test-oracle

@@ -72,10 +72,17 @@ print(ascii(metaflow.Run('ParameterFlow/' + open('id').read()).data.seen))`))
 // TestPodIsDeleted: the task of a pod that is told to end is given back at
 // once, and another worker runs it as the next attempt.
 func TestPodIsDeleted(t *testing.T) {
-	s := newStack(t, "../../test/e2e/flows/wide.py")
-	s.want(0, map[string]any{"width": "1", "pause": "5"}, []string{"workers_work"}, "run", "--step", "start")
+	s := newStack(t, "../../test/e2e/flows/held.py")
+	hold := func(name string) {
+		if err := os.WriteFile(filepath.Join(s.dir, name), nil, 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	hold("start")
+	hold("b")
+	s.want(0, map[string]any{"folder": s.dir}, []string{"workers_work"}, "run", "--step", "start")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	running := filepath.Join(s.dir, ".metaflow", "WideFlow", "kfp-"+kfpRun, "work", "task-0", "0.task_begin")
+	running := filepath.Join(s.dir, ".metaflow", "HeldFlow", "kfp-"+kfpRun, "work", "task-0", "0.task_begin")
 	go func() {
 		await(t.Context(), running)
 		cancel(errors.New("terminated signal received"))
@@ -84,8 +91,9 @@ func TestPodIsDeleted(t *testing.T) {
 	if code != exitSignaled {
 		t.Fatalf("exit %d, want %d\n%s", code, exitSignaled, log)
 	}
+	hold("a")
 	s.want(0, map[string]any{"millrace_worker": 1}, nil, "run", "--step", "work")
-	if got := s.read("WideFlow", "print(run['work'].task.current_attempt, run['work'].task.successful)"); got != "1 True" {
+	if got := s.read("HeldFlow", "task = run['work']['task-0']\nprint(task.current_attempt, task.successful)"); got != "1 True" {
 		t.Errorf("Metaflow's client reads: %s", got)
 	}
 }

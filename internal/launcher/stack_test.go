@@ -59,10 +59,15 @@ func newStack(t *testing.T, script string) *stack {
 		}
 	})
 	python := metaflowPython(t)
+	shared, err := filepath.Abs("../../test/harness/bytecode")
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &stack{t: t, run: kfpRun, dir: dir, env: []string{
 		"PATH=" + filepath.Dir(python) + ":/usr/bin:/bin", "HOME=" + dir, "LANG=C.UTF-8", "TMPDIR=" + dir, "METAFLOW_USER=tester",
 		"METAFLOW_SERVICE_URL=" + service.URL, "METAFLOW_DEFAULT_METADATA=service", "METAFLOW_DEFAULT_DATASTORE=local",
-		"METAFLOW_DATASTORE_SYSROOT_LOCAL=" + dir, "PYTHONDONTWRITEBYTECODE=1",
+		"METAFLOW_DATASTORE_SYSROOT_LOCAL=" + dir,
+		"PYTHONPATH=" + shared, "MILLRACE_TEST_BYTECODE=" + bytecode,
 		"MILLRACE_DRIVER=" + driver.Addresses().GRPC, "MILLRACE_TOKEN=a-token",
 	}}
 	s.deploy(script)
@@ -97,7 +102,7 @@ func (s *stack) deploy(script string) {
 func (s *stack) python(env []string, args ...string) string {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), metaflowPython(s.t), args...)
-	cmd.Env, cmd.Dir = append(append(env, "METAFLOW_CLIENT_CACHE_PATH="+s.dir+"/client"), s.env...), s.dir
+	cmd.Env, cmd.Dir = append(append(env, "METAFLOW_CLIENT_CACHE_PATH="+s.dir+"/client", "PYTHONDONTWRITEBYTECODE=1"), s.env...), s.dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		s.t.Fatalf("%v: %v\n%s", args, err, out)

@@ -15,4 +15,4 @@ FLOWS = ROOT / "test" / "e2e" / "flows"
 ORACLE_RESULTS = ROOT / "test" / "oracle" / "results"
 ORACLE_NUMBERS = range(120, 132)
 ORACLE_KEPT = ROOT / ".cache" / "oracle"
-BYTECODE = ROOT / "test" / "oracle" / "bytecode"
+BYTECODE = ROOT / "test" / "harness" / "bytecode"
