@@ -8,7 +8,6 @@
 package azure
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/millrace/millrace/internal/objstore"
+	"github.com/millrace/millrace/internal/objstore/login"
 )
 
 // Config is what all stores of a process share.
@@ -48,9 +48,16 @@ func (c Config) pageSize() *int32 {
 type Clients struct {
 	cfg Config
 
+	logins login.Kept[*access]
+}
+
+// access is what the clients of one login have in common.
+type access struct {
+	options *container.ClientOptions
+	// token is set where neither a key nor a signature lets this process in.
+	token azcore.TokenCredential
+
 	mu         sync.Mutex
-	options    *container.ClientOptions
-	token      azcore.TokenCredential
 	containers map[string]*container.Client
 }
 
@@ -61,7 +68,7 @@ func NewClients(cfg Config) *Clients {
 	if cfg.PartSize <= 0 {
 		cfg.PartSize = 16 << 20
 	}
-	return &Clients{cfg: cfg, containers: map[string]*container.Client{}}
+	return &Clients{cfg: cfg}
 }
 
 // Store returns the store of a root such as container/prefix, which is how
@@ -74,32 +81,47 @@ func (c *Clients) Store(root string) (*Store, error) {
 	return &Store{clients: c, container: name, prefix: prefix}, nil
 }
 
-// get returns the client of a container, made at the first call. A failure is
-// not kept: the next call tries again.
-func (c *Clients) get(_ context.Context, name string) (*container.Client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if client, ok := c.containers[name]; ok {
-		return client, nil
-	}
-	client, err := c.open(name)
-	if err == nil {
-		c.containers[name] = client
-	}
-	return client, err
-}
-
-func (c *Clients) open(name string) (*container.Client, error) {
+// get returns the client of a container, made at the first call and when its
+// credentials have come to an end. A failure is not kept: the next call tries
+// again.
+func (c *Clients) get(name string) (*container.Client, error) {
 	account, err := c.cfg.Account.resolve()
 	if err != nil {
 		return nil, err
 	}
-	if c.options == nil {
-		c.options = &container.ClientOptions{ClientOptions: policy.ClientOptions{
-			Retry:     policy.RetryOptions{MaxRetries: -1},
-			Transport: &http.Client{Transport: transport()},
-		}}
+	a, err := c.logins.Client(func(l *login.Login) (*access, error) { return enter(account, l) })
+	if err != nil {
+		return nil, err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if client, ok := a.containers[name]; ok {
+		return client, nil
+	}
+	client, err := a.open(account, name)
+	if err == nil {
+		a.containers[name] = client
+	}
+	return client, err
+}
+
+func enter(account Account, l *login.Login) (*access, error) {
+	a := &access{containers: map[string]*container.Client{}, options: &container.ClientOptions{ClientOptions: policy.ClientOptions{
+		Retry:     policy.RetryOptions{MaxRetries: -1},
+		Transport: l.Through(&http.Client{Transport: transport()}),
+	}}}
+	if account.Key != "" || account.SAS != "" {
+		return a, nil
+	}
+	if !strings.HasPrefix(account.Endpoint, "https://") {
+		return nil, fmt.Errorf("%w: %s needs AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or https: tokens are not sent in the clear", errSettings, account.Endpoint)
+	}
+	var err error
+	a.token, err = azidentity.NewDefaultAzureCredential(nil)
+	return a, err
+}
+
+func (a *access) open(account Account, name string) (*container.Client, error) {
 	address := account.Endpoint + "/" + name
 	switch {
 	case account.Key != "":
@@ -107,18 +129,11 @@ func (c *Clients) open(name string) (*container.Client, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: the account's key is not in base64", errSettings)
 		}
-		return container.NewClientWithSharedKeyCredential(address, key, c.options)
+		return container.NewClientWithSharedKeyCredential(address, key, a.options)
 	case account.SAS != "":
-		return container.NewClientWithNoCredential(address+"?"+account.SAS, c.options)
-	case !strings.HasPrefix(address, "https://"):
-		return nil, fmt.Errorf("%w: %s needs AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or https: tokens are not sent in the clear", errSettings, account.Endpoint)
+		return container.NewClientWithNoCredential(address+"?"+account.SAS, a.options)
 	}
-	if c.token == nil {
-		if c.token, err = azidentity.NewDefaultAzureCredential(nil); err != nil {
-			return nil, err
-		}
-	}
-	return container.NewClient(address, c.token, c.options)
+	return container.NewClient(address, a.token, a.options)
 }
 
 // transport bounds every phase in which no byte of a body moves; bodies are

@@ -70,10 +70,15 @@ func (s *Store) classify(ctx context.Context, err error) (what string, class err
 	// Another put to the same key came first and dropped the blocks of this one.
 	case "InvalidBlockList":
 		return told, objstore.ErrUploadGone
+	case "Crc64Mismatch":
+		return "what arrived is not what was sent (" + told + ")", objstore.ErrTransient
 	case "ContainerBeingDeleted":
 		return told, objstore.ErrTransient
 	}
 	if what := s.refused(re); what != "" {
+		if s.expired(re) && s.clients.logins.Refused(re.RawResponse) {
+			return what + " (" + told + ")", objstore.ErrTransient
+		}
 		return what + " (" + told + ")", fs.ErrPermission
 	}
 	switch code := re.StatusCode; {
@@ -94,18 +99,27 @@ func (s *Store) refused(re *azcore.ResponseError) string {
 		return "the server refuses the credentials, or they have expired: check AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN or AZURE_STORAGE_CONNECTION_STRING, " +
 			"the identity this process runs as, and this machine's clock"
 	case "AuthorizationPermissionMismatch", "InsufficientAccountPermissions":
-		return fmt.Sprintf("the credentials do not allow this: grant the role Storage Blob Data Contributor on container %q", s.container)
+		return s.forbidden()
 	case "AuthorizationFailure":
 		return "the account does not let this request in: check AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN and what it allows, and the account's firewall"
 	case "PublicAccessNotPermitted":
 		return "the account takes no anonymous requests: give this process an identity"
 	case "AccountIsDisabled":
-		return "the account is disabled"
+		return "the account is disabled: enable it, or correct METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT"
 	}
 	if re.StatusCode == 401 || re.StatusCode == 403 {
-		return "the credentials do not allow this"
+		return s.forbidden()
 	}
 	return ""
+}
+
+func (s *Store) forbidden() string {
+	return fmt.Sprintf("the credentials do not allow this: grant the role Storage Blob Data Contributor on container %q", s.container)
+}
+
+// expired tells whether other credentials, which there may be by now, would help.
+func (s *Store) expired(re *azcore.ResponseError) bool {
+	return re.StatusCode == 401 || re.ErrorCode == "AuthenticationFailed"
 }
 
 var entraCode = regexp.MustCompile(`AADSTS\d+`)

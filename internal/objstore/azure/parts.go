@@ -17,18 +17,16 @@ const mostParts = 50000
 // Begin implements objstore.PartStore. Azure is told of an upload only when it
 // is complete.
 func (s *Store) Begin(ctx context.Context, key string, most int64, opts objstore.PutOptions) (objstore.Upload, error) {
-	client, err := s.object(ctx, "put", key)
-	if err != nil {
+	if _, err := s.object(ctx, "put", key); err != nil {
 		return nil, err
 	}
-	u := &upload{store: s, client: client, key: key, size: max(s.clients.cfg.PartSize, (most+mostParts-1)/mostParts), metadata: opts.Metadata}
+	u := &upload{store: s, key: key, size: max(s.clients.cfg.PartSize, (most+mostParts-1)/mostParts), metadata: opts.Metadata}
 	_, _ = rand.Read(u.nonce[:])
 	return u, nil
 }
 
 type upload struct {
 	store    *Store
-	client   *blockblob.Client
 	key      string
 	size     int64
 	metadata objstore.Metadata
@@ -54,11 +52,15 @@ func (u *upload) Part(ctx context.Context, number int, content objstore.Source) 
 		return err
 	}
 	defer r.Close()
-	body, err := objstore.Seekable(r, content.Size())
+	body, sum, err := summed(r, content.Size())
 	if err != nil {
 		return fmt.Errorf("azure: put %s: %w", u.store.url(u.key), err)
 	}
-	if _, err := u.client.StageBlock(ctx, u.name(number), unclosed{body}, nil); err != nil {
+	client, err := u.store.object(ctx, "put", u.key)
+	if err != nil {
+		return err
+	}
+	if _, err := client.StageBlock(ctx, u.name(number), unclosed{body}, &blockblob.StageBlockOptions{TransactionalValidation: sum}); err != nil {
 		return u.store.failed(ctx, "put", u.key, err)
 	}
 	return nil
@@ -75,7 +77,11 @@ func (u *upload) Complete(ctx context.Context, size int64, opts objstore.PutOpti
 	for i := range blocks {
 		blocks[i] = u.name(i)
 	}
-	_, err := u.client.CommitBlockList(ctx, blocks, &blockblob.CommitBlockListOptions{Metadata: spell(u.metadata), AccessConditions: ifAbsent(opts)})
+	client, err := u.store.object(ctx, "put", u.key)
+	if err != nil {
+		return err
+	}
+	_, err = client.CommitBlockList(ctx, blocks, &blockblob.CommitBlockListOptions{Metadata: spell(u.metadata), AccessConditions: ifAbsent(opts)})
 	if err != nil {
 		return u.store.failed(ctx, "put", u.key, err)
 	}

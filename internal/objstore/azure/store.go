@@ -34,7 +34,7 @@ func (s *Store) object(ctx context.Context, op, key string) (*blockblob.Client, 
 	if strings.ContainsRune(key, '\\') {
 		return nil, fmt.Errorf("key %q holds a backslash, which Azure takes for a slash: %w", key, fs.ErrInvalid)
 	}
-	client, err := s.clients.get(ctx, s.container)
+	client, err := s.clients.get(s.container)
 	if err != nil {
 		return nil, s.failed(ctx, op, key, err)
 	}
@@ -127,7 +127,7 @@ func (s *Store) Stat(ctx context.Context, key string) (objstore.Info, error) {
 // List implements objstore.Store.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
 	return func(yield func(objstore.Info, error) bool) {
-		client, err := s.clients.get(ctx, s.container)
+		client, err := s.clients.get(s.container)
 		if err != nil {
 			yield(objstore.Info{}, s.failed(ctx, "list", prefix, err))
 			return

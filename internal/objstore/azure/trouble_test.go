@@ -1,12 +1,15 @@
 package azure_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -95,7 +98,7 @@ func TestWrongSettingsSayWhatToDo(t *testing.T) {
 			"no server", with(func(a *azure.Account) { a.Endpoint = "http://127.0.0.1:1/x" }), server.Container, objstore.ErrTransient,
 			[]string{"refused", "METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT"},
 		},
-		{"no such account", with(func(a *azure.Account) { a.Endpoint = "https://store.invalid" }), server.Container, objstore.ErrTransient, []string{"store.invalid"}},
+		{"no such account", with(func(a *azure.Account) { a.Endpoint = "https://store.invalid" }), server.Container, objstore.ErrTransient, []string{"store.invalid", "METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT"}},
 		{"in the clear", with(func(a *azure.Account) { a.Endpoint = "http://store.invalid" }), server.Container, fs.ErrPermission, []string{"needs https"}},
 		{"no endpoint", azure.Account{}, server.Container, fs.ErrPermission, []string{"METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT"}},
 	} {
@@ -137,7 +140,9 @@ func TestAnswersAreClassified(t *testing.T) {
 		{403, "AuthorizationPermissionMismatch", fs.ErrPermission, "Storage Blob Data Contributor"},
 		{403, "AuthorizationFailure", fs.ErrPermission, "firewall"},
 		{409, "PublicAccessNotPermitted", fs.ErrPermission, "identity"},
-		{401, "", fs.ErrPermission, "401"},
+		{401, "", fs.ErrPermission, "Storage Blob Data Contributor"},
+		{401, "InvalidAuthenticationInfo", fs.ErrPermission, "AZURE_STORAGE_SAS_TOKEN"},
+		{403, "AccountIsDisabled", fs.ErrPermission, "enable it"},
 		{404, "ContainerNotFound", nil, "there is no container"},
 		{400, "InvalidQueryParameterValue", nil, "InvalidQueryParameterValue"},
 	} {
@@ -161,6 +166,54 @@ func TestWriteTimeout(t *testing.T) {
 		"delete": store.Delete(t.Context(), "k"),
 	} {
 		check(t, op, err, objstore.ErrTransient, "no answer within 50ms")
+	}
+}
+
+// What is damaged on its way is refused by the server, and sent again.
+func TestDamagedOnTheWay(t *testing.T) {
+	server := objstoretest.Azurite(t)
+	to, err := url.Parse(server.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: to.Scheme, Host: to.Host}) }}
+	damage := true
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		content, _ := io.ReadAll(r.Body)
+		if damage && len(content) > 0 {
+			content[len(content)/2] ^= 1
+		}
+		r.Body = io.NopCloser(bytes.NewReader(content))
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	account := azure.AccountFromEnvironment(os.Getenv)
+	account.Endpoint = front.URL + to.Path
+	store := open(t, azure.Config{Account: account}, server.Container+"/root")
+	up, err := store.Begin(t.Context(), "parts", 5, objstore.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func() map[string]error {
+		return map[string]error{
+			"put":  store.Put(t.Context(), "whole", objstore.Bytes("whole"), objstore.PutOptions{}),
+			"part": up.Part(t.Context(), 0, objstore.Bytes("parts")),
+		}
+	}
+	for op, err := range send() {
+		objstoretest.WantError(t, op, err, objstore.ErrTransient, "what arrived is not what was sent")
+	}
+	damage = false
+	for op, err := range send() {
+		objstoretest.WantError(t, op, err, nil)
+	}
+	if err := up.Complete(t.Context(), 5, objstore.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"whole", "parts"} {
+		if got, _, err := objstore.ReadAll(t.Context(), store, key, 100); err != nil || string(got) != key {
+			t.Errorf("%s holds %q, %v", key, got, err)
+		}
 	}
 }
 

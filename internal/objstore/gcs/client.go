@@ -25,6 +25,7 @@ import (
 	"golang.org/x/oauth2/google"
 
 	"github.com/millrace/millrace/internal/objstore"
+	"github.com/millrace/millrace/internal/objstore/login"
 )
 
 // pieces is what Google takes parts in multiples of, but for the last.
@@ -47,13 +48,12 @@ type Clients struct {
 	// exists holds the buckets that have answered.
 	exists sync.Map
 
-	mu     sync.Mutex
-	client *client
+	logins login.Kept[*client]
 }
 
 // client makes requests below one base URL, which ends without a slash.
 type client struct {
-	http *http.Client
+	http login.Doer
 	base string
 }
 
@@ -80,31 +80,28 @@ func (c *Clients) Store(root string) (*Store, error) {
 	return &Store{clients: c, bucket: bucket, prefix: prefix}, nil
 }
 
-// get returns the client, made at the first call. A failure is not kept: the
-// next call tries again.
+// get returns the client, made at the first call and when its credentials have
+// come to an end. A failure is not kept: the next call tries again.
 func (c *Clients) get(ctx context.Context) (*client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.client != nil {
-		return c.client, nil
-	}
+	return c.logins.Client(func(l *login.Login) (*client, error) { return c.open(ctx, l) })
+}
+
+func (c *Clients) open(ctx context.Context, l *login.Login) (*client, error) {
 	base, plain, err := c.server()
 	if err != nil {
 		return nil, err
 	}
-	c.client = &client{base: base, http: plain}
 	if c.cfg.Endpoint != "" {
-		return c.client, nil
+		return &client{base: base, http: plain}, nil
 	}
 	// What refreshes tokens outlives the call that asks for the first.
 	ctx = context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, &http.Client{Transport: plain.Transport, Timeout: time.Minute})
 	found, err := google.FindDefaultCredentials(ctx, scope)
 	if err != nil {
-		c.client = nil
 		return nil, fmt.Errorf("%w: %w", errCredentials, err)
 	}
-	c.client.http = &http.Client{Transport: &oauth2.Transport{Source: found.TokenSource, Base: plain.Transport}}
-	return c.client, nil
+	authorized := &http.Client{Transport: &oauth2.Transport{Source: found.TokenSource, Base: plain.Transport}}
+	return &client{base: base, http: l.Through(authorized)}, nil
 }
 
 // server returns the base of all URLs and a client without credentials.

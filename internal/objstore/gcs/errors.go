@@ -84,7 +84,7 @@ func (s *Store) classifyAnswer(e *answerError) (what string, class error) {
 	case code == http.StatusPreconditionFailed:
 		return "HTTP 412", fs.ErrExist
 	case code == http.StatusUnauthorized:
-		return fmt.Sprintf("the server refuses the credentials (%s): check GOOGLE_APPLICATION_CREDENTIALS, or the service account this process runs as", told), fs.ErrPermission
+		return fmt.Sprintf("the server refuses the credentials (%s): check GOOGLE_APPLICATION_CREDENTIALS, or the service account this process runs as", told), s.refused(e)
 	case code == http.StatusForbidden && strings.HasSuffix(e.reason, "ateLimitExceeded"):
 		return told, objstore.ErrTransient
 	case code == http.StatusForbidden:
@@ -95,11 +95,20 @@ func (s *Store) classifyAnswer(e *answerError) (what string, class error) {
 	return told, nil
 }
 
+// refused is the class of an answer that wants other credentials, which there
+// may be by now.
+func (s *Store) refused(e *answerError) error {
+	if s.clients.logins.Refused(e.answer) {
+		return objstore.ErrTransient
+	}
+	return fs.ErrPermission
+}
+
 func (s *Store) noBucket(told string) string {
 	return fmt.Sprintf("there is no bucket %q (%s): create it, or correct METAFLOW_DATASTORE_SYSROOT_GS and deploy again", s.bucket, told)
 }
 
-const login = "set GOOGLE_APPLICATION_CREDENTIALS, log in by `gcloud auth application-default login`, or give the pod a service account"
+const howToLogIn = "set GOOGLE_APPLICATION_CREDENTIALS, log in by `gcloud auth application-default login`, or give the pod a service account"
 
 // classifyNetwork is for what failed without an answer of the store.
 func (s *Store) classifyNetwork(err error) (what string, class error) {
@@ -118,7 +127,7 @@ func (s *Store) classifyNetwork(err error) (what string, class error) {
 	}
 	switch {
 	case errors.Is(err, errCredentials):
-		return "there are no credentials (" + trouble.Last(err).Error() + "): " + login, fs.ErrPermission
+		return "there are no credentials (" + trouble.Last(err).Error() + "): " + howToLogIn, fs.ErrPermission
 	case errors.Is(err, errSettings):
 		return err.Error(), fs.ErrPermission
 	case errors.Is(err, errBrokeOff):
@@ -143,9 +152,9 @@ func federation(err error) (what string, class error, ok bool) {
 		if found[1] >= "500" || found[1] == "429" {
 			return "no token for the credentials (HTTP " + found[1] + ")", objstore.ErrTransient, true
 		}
-		return "the credentials are refused or have expired (HTTP " + found[1] + "): " + login, fs.ErrPermission, true
+		return "the credentials are refused or have expired (HTTP " + found[1] + "): " + howToLogIn, fs.ErrPermission, true
 	}
-	return "there is no token for the credentials (" + trouble.Last(inner).Error() + "): " + login, fs.ErrPermission, true
+	return "there is no token for the credentials (" + trouble.Last(inner).Error() + "): " + howToLogIn, fs.ErrPermission, true
 }
 
 // token is for an answer of the server that hands out tokens.
@@ -160,5 +169,5 @@ func (s *Store) token(err *oauth2.RetrieveError) (what string, class error) {
 	if strings.Contains(string(err.Body), "short-lived token") {
 		return "this machine's clock is wrong: set it", fs.ErrPermission
 	}
-	return strings.TrimSpace(fmt.Sprintf("the credentials are refused or have expired (HTTP %d %s)", code, err.ErrorCode)) + ": " + login, fs.ErrPermission
+	return strings.TrimSpace(fmt.Sprintf("the credentials are refused or have expired (HTTP %d %s)", code, err.ErrorCode)) + ": " + howToLogIn, fs.ErrPermission
 }

@@ -50,7 +50,7 @@ func (s *Store) Begin(ctx context.Context, key string, _ int64, opts objstore.Pu
 		return nil, s.absent(ctx, "put", key, err)
 	}
 	answer.Body.Close()
-	u := &upload{store: s, client: client, key: key, uri: answer.Header.Get("Location"), sum: newChecksum()}
+	u := &upload{store: s, key: key, uri: answer.Header.Get("Location"), sum: newChecksum()}
 	if u.uri == "" {
 		return nil, fmt.Errorf("gs: put %s: the server opened no upload: %s", s.url(key), answer.Status)
 	}
@@ -58,10 +58,9 @@ func (s *Store) Begin(ctx context.Context, key string, _ int64, opts objstore.Pu
 }
 
 type upload struct {
-	store  *Store
-	client *client
-	key    string
-	uri    string
+	store *Store
+	key   string
+	uri   string
 
 	mu sync.Mutex
 	// summed are the parts that sum is of, sent those bytes the server has
@@ -183,6 +182,10 @@ const unknown = -1
 // put sends bytes from where the server is, or none to ask only, and learns how
 // many it has. All of them means that the object is there.
 func (u *upload) put(ctx context.Context, data io.Reader, size, total int64) error {
+	client, err := u.store.object(ctx, "put", u.key)
+	if err != nil {
+		return err
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, u.uri, data)
 	if err != nil {
 		return fmt.Errorf("gs: put %s: %w", u.store.url(u.key), err)
@@ -192,13 +195,16 @@ func (u *upload) put(ctx context.Context, data io.Reader, size, total int64) err
 	if total != unknown && size > 0 {
 		request.Header.Set("X-Goog-Hash", "crc32c="+encoded(u.sum))
 	}
+	wasUnsure := u.unsure
 	u.unsure = true
 	// "Go on" is a 308, which to others is a redirect.
-	answer, err := u.client.do(request, http.StatusPermanentRedirect)
+	answer, err := client.do(request, http.StatusPermanentRedirect)
 	switch code := status(err); {
 	case code == http.StatusNotFound, code == http.StatusGone:
 		return fmt.Errorf("gs: put %s: HTTP %d: %w", u.store.url(u.key), code, objstore.ErrUploadGone)
 	case err != nil:
+		// Who is not let in leaves nothing behind.
+		u.unsure = wasUnsure || code != http.StatusUnauthorized
 		return u.store.failed(ctx, "put", u.key, err)
 	}
 	defer answer.Body.Close()
@@ -245,11 +251,15 @@ func received(span string) (int64, error) {
 
 // Abort implements objstore.Upload. The server says 499 to it.
 func (u *upload) Abort(ctx context.Context) error {
+	client, err := u.store.object(ctx, "abort the put of", u.key)
+	if err != nil {
+		return err
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, u.uri, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("gs: abort the put of %s: %w", u.store.url(u.key), err)
 	}
-	answer, err := u.client.do(request, 499)
+	answer, err := client.do(request, 499)
 	if err != nil {
 		return u.store.failed(ctx, "abort the put of", u.key, err)
 	}

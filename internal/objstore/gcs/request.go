@@ -12,6 +12,7 @@ import (
 
 // answerError is a server's answer that is none to what was asked.
 type answerError struct {
+	answer       *http.Response
 	status       int
 	reason, text string
 }
@@ -45,12 +46,12 @@ func (c *client) do(request *http.Request, expected ...int) (*http.Response, err
 	}
 	defer answer.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
-	return nil, refusal(answer.StatusCode, body)
+	return nil, refusal(answer, body)
 }
 
 // refusal reads why a server refuses, as either of its protocols tells it.
-func refusal(status int, body []byte) *answerError {
-	e := &answerError{status: status}
+func refusal(answer *http.Response, body []byte) *answerError {
+	e := &answerError{answer: answer, status: answer.StatusCode}
 	var asJSON struct {
 		Error struct {
 			Message string

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/millrace/millrace/internal/objstore"
+	"github.com/millrace/millrace/internal/objstore/login"
 )
 
 // Config is what all stores of a process share.
@@ -43,8 +44,7 @@ type Clients struct {
 	// exists holds the buckets that have answered for an object.
 	exists sync.Map
 
-	mu     sync.Mutex
-	client *s3.Client
+	logins login.Kept[*s3.Client]
 }
 
 func (c *Clients) writes() objstore.WriteLimit { return objstore.WriteLimit(c.cfg.WriteTimeout) }
@@ -73,14 +73,13 @@ func (c *Clients) known(bucket string) bool {
 	return ok
 }
 
-// get returns the client, made at the first call. A failure is not kept: the
-// next call tries again.
+// get returns the client, made at the first call and when its credentials have
+// come to an end.
 func (c *Clients) get(ctx context.Context) (*s3.Client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.client != nil {
-		return c.client, nil
-	}
+	return c.logins.Client(func(l *login.Login) (*s3.Client, error) { return c.open(ctx, l) })
+}
+
+func (c *Clients) open(ctx context.Context, l *login.Login) (*s3.Client, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
 		// The SDK writes to the standard log otherwise; what matters comes
 		// back as an error.
@@ -94,7 +93,8 @@ func (c *Clients) get(ctx context.Context) (*s3.Client, error) {
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}
-	c.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
+	return s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.HTTPClient = l.Through(o.HTTPClient)
 		if c.cfg.Endpoint == "" {
 			return
 		}
@@ -104,8 +104,7 @@ func (c *Clients) get(ctx context.Context) (*s3.Client, error) {
 		// signature covers the payload instead.
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-	})
-	return c.client, nil
+	}), nil
 }
 
 // httpClient bounds every phase in which no byte of a body moves; bodies are

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -25,6 +26,14 @@ func status(err error) int {
 		return re.HTTPStatusCode()
 	}
 	return 0
+}
+
+// answer is the server's, if there was one.
+func answer(err error) *http.Response {
+	if re, ok := errors.AsType[*awshttp.ResponseError](err); ok && re.Response != nil {
+		return re.Response.Response
+	}
+	return nil
 }
 
 func hasStatus(err error, code int) bool { return err != nil && status(err) == code }
@@ -52,6 +61,9 @@ func (s *Store) classify(ctx context.Context, err error) (what string, class err
 	if what, class, ended := trouble.Ended(ctx, s.clients.writes()); ended {
 		return what, class
 	}
+	if strings.Contains(err.Error(), noIdentity) {
+		return s.classifyCredentials(err)
+	}
 	code, text := "", ""
 	if ae, ok := errors.AsType[smithy.APIError](err); ok {
 		code, text = ae.ErrorCode(), ae.ErrorMessage()
@@ -67,13 +79,13 @@ func (s *Store) classify(ctx context.Context, err error) (what string, class err
 	case "NoSuchBucket":
 		return fmt.Sprintf("there is no bucket %q (%s): create it, or correct METAFLOW_DATASTORE_SYSROOT_S3 and deploy again", s.bucket, told), errNoBucket
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId":
-		return fmt.Sprintf("the server refuses the credentials (%s): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role, this process runs with", told), fs.ErrPermission
-	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired":
-		return fmt.Sprintf("the credentials have expired (%s): renew AWS_SESSION_TOKEN, or use a role that renews itself", told), fs.ErrPermission
-	case "RequestTimeTooSkewed":
+		return fmt.Sprintf("the server refuses the credentials (%s): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role, this process runs with", told), s.refused(err)
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+		return fmt.Sprintf("the credentials have expired (%s): renew AWS_SESSION_TOKEN, or use a role that renews itself", told), s.refused(err)
+	case "RequestTimeTooSkewed", "RequestExpired":
 		return fmt.Sprintf("this machine's clock is wrong (%s): set it", told), fs.ErrPermission
 	case "AccessDenied", "AllAccessDisabled", "AccountProblem":
-		return fmt.Sprintf("the credentials do not allow this (%s): grant s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on bucket %q", told, s.bucket), fs.ErrPermission
+		return s.forbidden(told), fs.ErrPermission
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return fmt.Sprintf("bucket %q is in another region%s (%s): set AWS_REGION to it", s.bucket, region(err), told), fs.ErrPermission
 	case "NoSuchUpload":
@@ -92,13 +104,17 @@ func (s *Store) classify(ctx context.Context, err error) (what string, class err
 	case httpStatus == 301 || httpStatus == 307:
 		return fmt.Sprintf("bucket %q is in another region%s (%s): set AWS_REGION to it", s.bucket, region(err), told), fs.ErrPermission
 	case httpStatus == 401 || httpStatus == 403:
-		return fmt.Sprintf("the credentials do not allow this (%s)", told), fs.ErrPermission
+		return s.forbidden(told), fs.ErrPermission
 	case httpStatus == 408 || httpStatus == 409 || httpStatus == 429 || httpStatus >= 500:
 		return explain(code, httpStatus, text), objstore.ErrTransient
 	case httpStatus > 0 && httpStatus != 200:
 		return explain(code, httpStatus, text), nil
 	}
 	return s.classifyNetwork(err)
+}
+
+func (s *Store) forbidden(told string) string {
+	return fmt.Sprintf("the credentials do not allow this (%s): grant s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket on bucket %q", told, s.bucket)
 }
 
 func explain(code string, status int, text string) string {
@@ -114,19 +130,49 @@ func region(err error) string {
 	return ""
 }
 
+// refused is the class of an answer that wants other credentials, which there
+// may be by now.
+func (s *Store) refused(err error) error {
+	if s.clients.logins.Refused(answer(err)) {
+		return objstore.ErrTransient
+	}
+	return fs.ErrPermission
+}
+
+// noIdentity is the SDK's text around every reason for which it has no
+// credentials to sign a request with.
+const noIdentity = "get identity: "
+
+// classifyCredentials is for what stands in the way of credentials.
+func (s *Store) classifyCredentials(err error) (what string, class error) {
+	if what, class, ok := trouble.Known(err, "the server of credentials cannot be reached: check the network"); ok {
+		return what, class
+	}
+	told := ""
+	if answered, ok := errors.AsType[interface {
+		error
+		HTTPStatusCode() int
+	}](err); ok && answered.HTTPStatusCode() > 0 {
+		told = fmt.Sprintf("HTTP %d", answered.HTTPStatusCode())
+		if code := answered.HTTPStatusCode(); code >= 500 || code == http.StatusTooManyRequests {
+			return "no credentials now from the server that hands them out (" + told + ")", objstore.ErrTransient
+		}
+	}
+	if ae, ok := errors.AsType[smithy.APIError](err); ok {
+		told = strings.TrimSpace(told + " " + ae.ErrorCode())
+	}
+	if told != "" {
+		return "no credentials are given to this process (" + told + "): check its role and whom that trusts, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", fs.ErrPermission
+	}
+	return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role", fs.ErrPermission
+}
+
 // classifyNetwork is for what failed without an answer.
 func (s *Store) classifyNetwork(err error) (what string, class error) {
 	endpoint := s.clients.cfg.Endpoint
 	check := "check the network"
 	if endpoint != "" {
 		check = "check METAFLOW_S3_ENDPOINT_URL (" + endpoint + ") and the network"
-	}
-	// A timeout while credentials are fetched is a timeout, too.
-	if what, class, ok := trouble.Known(err, check); ok {
-		return what, class
-	}
-	if strings.Contains(err.Error(), "credentials") || strings.Contains(err.Error(), "IMDS") {
-		return "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role", fs.ErrPermission
 	}
 	if what, class, ok := trouble.Network(err, check); ok {
 		return what, class

@@ -39,18 +39,17 @@ func (s *Store) Begin(ctx context.Context, key string, most int64, opts objstore
 		return nil, s.failed(ctx, "put", key, err)
 	}
 	return &upload{
-		store: s, client: client, name: name, key: key, id: out.UploadId,
+		store: s, name: name, key: key, id: out.UploadId,
 		size: max(s.clients.cfg.PartSize, (most+mostParts-1)/mostParts), parts: map[int32]types.CompletedPart{},
 	}, nil
 }
 
 type upload struct {
-	store  *Store
-	client *s3.Client
-	name   *string
-	key    string
-	id     *string
-	size   int64
+	store *Store
+	name  *string
+	key   string
+	id    *string
+	size  int64
 
 	mu    sync.Mutex
 	parts map[int32]types.CompletedPart
@@ -72,8 +71,12 @@ func (u *upload) Part(ctx context.Context, number int, content objstore.Source) 
 	if err != nil {
 		return fmt.Errorf("s3: put %s: %w", u.store.url(u.key), err)
 	}
+	client, err := u.store.clients.get(ctx)
+	if err != nil {
+		return err
+	}
 	n := int32(number) + 1
-	out, err := u.client.UploadPart(ctx, &s3.UploadPartInput{
+	out, err := client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: &u.store.bucket, Key: u.name, UploadId: u.id, PartNumber: &n,
 		Body: body, ContentLength: aws.Int64(content.Size()),
 	})
@@ -106,8 +109,12 @@ func (u *upload) Complete(ctx context.Context, _ int64, opts objstore.PutOptions
 	}
 	ctx, cancel := u.store.clients.writes().Context(ctx)
 	defer cancel()
+	client, err := u.store.clients.get(ctx)
+	if err != nil {
+		return err
+	}
 	parts := u.sent()
-	_, err := u.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+	_, err = client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &u.store.bucket, Key: u.name, UploadId: u.id, IfNoneMatch: ifAbsent(opts),
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	})
@@ -115,7 +122,7 @@ func (u *upload) Complete(ctx context.Context, _ int64, opts objstore.PutOptions
 		return nil
 	}
 	err = u.store.failed(ctx, "put", u.key, err)
-	if errors.Is(err, objstore.ErrUploadGone) && u.completed(ctx, parts) {
+	if errors.Is(err, objstore.ErrUploadGone) && u.completed(ctx, client, parts) {
 		return nil // an earlier try did it, and its answer was lost
 	}
 	return err
@@ -123,7 +130,7 @@ func (u *upload) Complete(ctx context.Context, _ int64, opts objstore.PutOptions
 
 // completed says whether the object is what the parts make: the tag of an
 // object in parts is the digest of theirs.
-func (u *upload) completed(ctx context.Context, parts []types.CompletedPart) bool {
+func (u *upload) completed(ctx context.Context, client *s3.Client, parts []types.CompletedPart) bool {
 	var digests []byte
 	for _, p := range parts {
 		digest, err := hex.DecodeString(strings.Trim(aws.ToString(p.ETag), `"`))
@@ -132,14 +139,18 @@ func (u *upload) completed(ctx context.Context, parts []types.CompletedPart) boo
 		}
 		digests = append(digests, digest...)
 	}
-	out, err := u.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.store.bucket, Key: u.name})
+	out, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.store.bucket, Key: u.name})
 	sum := md5.Sum(digests)
 	return err == nil && strings.Trim(aws.ToString(out.ETag), `"`) == fmt.Sprintf("%x-%d", sum, len(parts))
 }
 
 // Abort implements objstore.Upload.
 func (u *upload) Abort(ctx context.Context) error {
-	_, err := u.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &u.store.bucket, Key: u.name, UploadId: u.id})
+	client, err := u.store.clients.get(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &u.store.bucket, Key: u.name, UploadId: u.id})
 	if err != nil {
 		return u.store.failed(ctx, "abort the put of", u.key, err)
 	}

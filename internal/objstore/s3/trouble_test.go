@@ -62,6 +62,7 @@ func answering(t *testing.T, status int, code string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/xml")
+		w.Header().Set("X-Amz-Bucket-Region", "eu-north-1")
 		w.WriteHeader(status)
 		if code != "" && r.Method != http.MethodHead {
 			_, _ = io.WriteString(w, "<Error><Code>"+code+"</Code><Message>told so</Message></Error>")
@@ -91,8 +92,11 @@ func TestAnswersAreClassified(t *testing.T) {
 		{400, "ExpiredToken", fs.ErrPermission, "AWS_SESSION_TOKEN"},
 		{403, "AccessDenied", fs.ErrPermission, "s3:ListBucket"},
 		{403, "RequestTimeTooSkewed", fs.ErrPermission, "clock"},
-		{403, "", fs.ErrPermission, "Forbidden"},
-		{301, "PermanentRedirect", fs.ErrPermission, "AWS_REGION"},
+		{403, "", fs.ErrPermission, "s3:ListBucket"},
+		{403, "InvalidAccessKeyId", fs.ErrPermission, "AWS_ACCESS_KEY_ID"},
+		{301, "PermanentRedirect", fs.ErrPermission, "in another region, eu-north-1 (PermanentRedirect): set AWS_REGION"},
+		{400, "AuthorizationHeaderMalformed", fs.ErrPermission, "AWS_REGION"},
+		{404, "NoSuchBucket", nil, "METAFLOW_DATASTORE_SYSROOT_S3"},
 		{400, "InvalidArgument", nil, "told so"},
 	}
 	for _, r := range rows {
@@ -104,6 +108,32 @@ func TestAnswersAreClassified(t *testing.T) {
 				} else if !strings.Contains(err.Error(), r.say) {
 					t.Errorf("%s: %v: does not say %q", op, err, r.say)
 				}
+			}
+		})
+	}
+}
+
+// Who gets no credentials is told why; the server that hands them out may also
+// be down.
+func TestCredentials(t *testing.T) {
+	login(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	for name, r := range map[string]struct {
+		role  string
+		class error
+		say   string
+	}{
+		"no role":        {"", fs.ErrPermission, "there are no credentials: set AWS_ACCESS_KEY_ID"},
+		"role not given": {answering(t, 403, ""), fs.ErrPermission, "(HTTP 403): check its role"},
+		"none now":       {answering(t, 503, ""), objstore.ErrTransient, "HTTP 503"},
+		"too many":       {answering(t, 429, ""), objstore.ErrTransient, "HTTP 429"},
+		"not there":      {"http://127.0.0.1:1/role", objstore.ErrTransient, "server of credentials cannot be reached"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", r.role)
+			for op, err := range objstoretest.Calls(t.Context(), open(t, s3.Config{}, "s3://bucket/root")) {
+				objstoretest.WantError(t, op, err, r.class, r.say)
 			}
 		})
 	}

@@ -4,10 +4,13 @@ package trouble
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -47,6 +50,9 @@ func Known(err error, check string) (what string, class error, ok bool) {
 		// come late when everything starts at once. The log says it each time.
 		return fmt.Sprintf("the name %q cannot be resolved: %s", de.Name, check), objstore.ErrTransient, true
 	}
+	if what := certificate(err); what != "" {
+		return what, nil, true
+	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the connection is refused: is the server running? " + check, objstore.ErrTransient, true
@@ -57,6 +63,23 @@ func Known(err error, check string) (what string, class error, ok bool) {
 		return "no answer in time: " + check, objstore.ErrTransient, true
 	}
 	return "", nil, false
+}
+
+// certificate explains why a server's certificate is not believed, which no
+// waiting helps against, or returns "".
+func certificate(err error) string {
+	const authority = "if the authority is one of your own, set SSL_CERT_FILE to a file with its certificate"
+	// Of what went wrong with a token, SDKs keep the text alone.
+	if strings.Contains(err.Error(), x509.UnknownAuthorityError{}.Error()) {
+		return "the server's certificate is of an authority this machine does not know: " + authority
+	}
+	if refused, is := errors.AsType[*tls.CertificateVerificationError](err); is {
+		return "the server's certificate is not believed: " + Last(refused).Error()
+	}
+	if _, is := errors.AsType[tls.RecordHeaderError](err); is || strings.Contains(err.Error(), "HTTP response to HTTPS client") {
+		return "the server does not speak TLS: is its address one with http://?"
+	}
+	return ""
 }
 
 // Last is the innermost error, without a client's chain of contexts.
