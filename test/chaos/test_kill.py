@@ -22,7 +22,7 @@ from harness.stack import Run, Stack
 
 SEED = int(os.environ.get("MILLRACE_CHAOS_SEED", "20261"))
 WIDTH, WORKERS, PAUSE = 30, 4, 0.3
-FLOW = FLOWS / "wide.py"
+FLOW, RESUMED = FLOWS / "wide.py", FLOWS / "again.py"
 DEADLINE = 420
 
 # How often a run of 30 passes a place at least; places not named are passed once per task.
@@ -31,6 +31,9 @@ PASSED = {
     "driver/reply-join": 6, "driver/reply-gate": 1, "driver/reply-open": 6, "driver/reply-verify": 1, "driver/reply-finish": 1,
     "driver/reply-renew": 5,
 }
+
+# The places of a launcher that takes a task over from another run.
+TAKING_OVER = ("leased", "attempt-started", "before-data", "before-transition", "before-done", "after-done", "before-report", "reported")
 
 
 class Arena:
@@ -46,12 +49,15 @@ class Arena:
     def stop(self):
         self.keeper.stop()
 
-    def run(self, rules: list[str] = ()) -> Run:
+    def deploy(self, script: pathlib.Path, rules: list[str] = ()) -> None:
         self.stack.environment |= {
             "MILLRACE_POD_ENV": failpoints.pod_environment(list(rules), self.log.path, SEED),
             "MILLRACE_POD_RETRY_BACKOFF": "200ms", "MILLRACE_POD_RETRIES": "50",
         }
-        self.stack.create(FLOW, "--max-workers", str(WORKERS))
+        self.stack.create(script, "--max-workers", str(WORKERS))
+
+    def run(self, rules: list[str] = ()) -> Run:
+        self.deploy(FLOW, rules)
         return self.stack.trigger(FLOW, "--width", str(WIDTH), "--pause", str(PAUSE))
 
 
@@ -133,6 +139,30 @@ def test_every_place(arena, undisturbed, action):
     until("the exit hook to have run", lambda: "driver/reply-finish" in a.log.hits())
     report(a, {name: action for names in rules.values() for name in (rule.split("=")[0] for rule in names)})
     check(run, undisturbed)
+
+
+def test_every_place_of_a_resume(arena, tmp_path):
+    """Launchers die at every place where a task is taken over, a gang's and a loop's as well: none of them runs, and the
+    run is what the one before was."""
+    draw = random.Random(f"{SEED} resume")
+    a = arena()
+    for mended in ("loop", "gang"):
+        (tmp_path / f"{mended} mended").touch()
+    a.deploy(RESUMED)
+    origin = a.stack.trigger(RESUMED, "--folder", str(tmp_path))
+    origin.wait(timeout=DEADLINE)
+    before = (tmp_path / "executions").read_text()
+    taken_over = len(origin.tasks()) - 1  # all but the end
+    a.log.path.unlink()
+    a.deploy(RESUMED, [f"launcher/{place}=kill^{draw.randint(1, taken_over)}" for place in TAKING_OVER])
+    run = a.stack.resume(origin, RESUMED, "--step", "end")
+    run.wait(timeout=DEADLINE)
+    died = a.log.actions()
+    print(f"\nresumed, seed {SEED}: {dict(died)}")
+    assert set(died) == {(f"launcher/{place}", "kill") for place in TAKING_OVER}
+    assert (tmp_path / "executions").read_text() == before + "end\n"
+    assert [t["step"] for t in run.tasks() if not t["cloned"]] == ["end"]
+    check(run, artifacts(client.read(origin)))
 
 
 def test_kills_from_outside(arena, undisturbed):

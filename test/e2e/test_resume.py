@@ -10,7 +10,7 @@ from harness.paths import FLOWS
 from harness.processes import until
 from harness.stack import Run
 
-SCRIPT = FLOWS / "mended.py"
+SCRIPT, AGAIN = FLOWS / "mended.py", FLOWS / "again.py"
 
 TASKS = """if True:
     import json, sys
@@ -36,9 +36,7 @@ def tasks_of(run: Run) -> dict:
 
 
 def resume(origin: Run, *arguments: str) -> Run:
-    file = origin.stack.folder / "resumed"
-    origin.stack.flow(SCRIPT, "kubeflow-pipelines", "resume", "--origin-run-id", origin.id, "--run-id-file", str(file), *arguments)
-    run = Run(origin.stack, origin.flow, file.read_text())
+    run = origin.stack.resume(origin, SCRIPT, *arguments)
     run.wait()
     return run
 
@@ -81,3 +79,37 @@ def test_resume_runs_what_had_not_succeeded(failed):
     again = resume(run, "--step", "join")
     assert executions(folder) - before - ran == collections.Counter({"join": 1, "end": 1})
     assert {task for task, what in tasks_of(again).items() if what["task"] is None} == {"join/task", "end/task"}
+
+
+def test_as_metaflows_own_resume(files, tmp_path):
+    """A loop that failed in its second iteration, then a gang of which one member failed: the same is executed by both
+    runtimes, from run to run. Of a gang that is not whole every member runs again."""
+    ours, plain = tmp_path / "ours", tmp_path / "plain"
+    for folder in ours, plain:
+        folder.mkdir()
+    files.create(AGAIN)
+    run, own, before = None, None, collections.Counter()
+    for mended, step, state, executed in (
+        (None, None, "FAILED", ["start", "turn 0", "turn 1"]),
+        ("loop", None, "FAILED", ["turn 1", "turn 2", "spread", "member 0", "member 1"]),
+        ("gang", None, "SUCCEEDED", ["member 0", "member 1", "join", "end"]),
+        (None, "end", "SUCCEEDED", ["end"]),
+    ):
+        if mended:
+            for folder in ours, plain:
+                (folder / f"{mended} mended").touch()
+        if run is None:
+            run, command = files.trigger(AGAIN, "--folder", str(ours)), ["run", "--folder", str(plain)]
+        else:
+            run = files.resume(run, AGAIN, *(["--step", step] if step else []))
+            command = ["resume", *([step] if step else []), "--origin-run-id", own]
+        run.wait(state)
+        done, own = client.plain(AGAIN, plain, files, *command)
+        assert (done.returncode == 0) == (state == "SUCCEEDED"), done.stdout + done.stderr
+        assert executions(ours) - before == executions(plain) - before == collections.Counter(executed)
+        before = executions(ours)
+    assert {t["step"] for t in run.tasks() if not t["cloned"]} == {"end"}
+    found = tasks_of(run)
+    assert all(what["successful"] for task, what in found.items() if task != "_parameters/params")
+    looped_or_gang = {task for task in found if task.startswith(("turn/", "member/"))}
+    assert looped_or_gang == {"turn/task-r0", "turn/task-r1", "turn/task-r2", "member/task-n0", "member/task-n1"}

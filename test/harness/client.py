@@ -76,13 +76,23 @@ def client_environment(stack: Stack) -> dict[str, str]:
 def plain_run(script: pathlib.Path, folder: pathlib.Path, stack: Stack, *args: str, top: tuple[str, ...] = (), check: bool = True) -> dict[str, Any]:
     """The same flow by Metaflow's own `run`, on files, and what the client knows of it."""
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {k: v for k, v in stack.user.items() if not k.startswith(("MILLRACE_", "AWS_"))} | {
-        "METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_DEFAULT_METADATA": "local", "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder)}
-    file = folder / "run-id"
-    done = subprocess.run([str(PYTHON), str(script), "--no-pylint", *top, "run", "--run-id-file", str(file), *args],
-                          env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
+    done, run_id = plain(script, folder, stack, "run", *args, top=top)
     assert done.returncode == 0 or not check, done.stdout + done.stderr
-    return dump(f"{flow_name(script)}/{file.read_text().strip()}", environment, folder)
+    return dump(f"{flow_name(script)}/{run_id}", plain_environment(folder, stack), folder)
+
+
+def plain(script: pathlib.Path, folder: pathlib.Path, stack: Stack, command: str, *args: str,
+          top: tuple[str, ...] = ()) -> tuple[subprocess.CompletedProcess, str]:
+    """Metaflow's own `run` or `resume` on files, and the run's id."""
+    file = folder / "run-id"
+    done = subprocess.run([str(PYTHON), str(script), "--no-pylint", *top, command, "--run-id-file", str(file), *args],
+                          env=plain_environment(folder, stack), cwd=folder, capture_output=True, text=True, timeout=300)
+    return done, file.read_text().strip()
+
+
+def plain_environment(folder: pathlib.Path, stack: Stack) -> dict[str, str]:
+    return {k: v for k, v in stack.user.items() if not k.startswith(("MILLRACE_", "AWS_"))} | {
+        "METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_DEFAULT_METADATA": "local", "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder)}
 
 
 def normal(run: dict[str, Any]) -> dict[str, Any]:

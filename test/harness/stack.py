@@ -171,6 +171,12 @@ class Stack:
         flow = flow_name(script)
         return Run(self, flow, file.read_text().strip().rpartition("/")[2])
 
+    def resume(self, origin: Run, script: pathlib.Path, *args: str) -> Run:
+        """A run of what is deployed now that takes over what had succeeded in the origin."""
+        file = self.folder / f"run-id-{os.urandom(4).hex()}"
+        self.flow(script, "kubeflow-pipelines", "resume", "--origin-run-id", origin.id, "--run-id-file", str(file), *args)
+        return Run(self, origin.flow, file.read_text())
+
     def run(self, script: pathlib.Path, *args: str, create: tuple[str, ...] = (), top: tuple[str, ...] = (), expect: str = "SUCCEEDED",
             timeout: float = 180) -> Run:
         """create, trigger, wait."""
