@@ -25,6 +25,7 @@ def test_no_secret_is_captured(user, make_flow):
     ({"METAFLOW_SERVICE_INTERNAL_URL": "http://inside"}, {"METAFLOW_SERVICE_URL": "http://inside"}),
     ({"METAFLOW_S3_ENDPOINT_URL": "http://minio:9000"}, {"METAFLOW_S3_ENDPOINT_URL": "http://minio:9000"}),
     ({"METAFLOW_DATASTORE_SYSROOT_S3": "s3://b/p"}, {"METAFLOW_DATASTORE_SYSROOT_S3": "s3://b/p", "METAFLOW_CARD_S3ROOT": "s3://b/p/mf.cards"}),
+    ({"METAFLOW_CONDA_PACKAGE_S3ROOT": "s3://b/conda"}, {"METAFLOW_CONDA_PACKAGE_S3ROOT": "s3://b/conda"}),
     ({"METAFLOW_DEBUG_S3CLIENT": "1"}, {"METAFLOW_DEBUG_S3CLIENT": "True"}),
     ({"METAFLOW_DEFAULT_METADATA": "local"}, {"METAFLOW_DEFAULT_METADATA": "service", "METAFLOW_USER": "kubeflow-pipelines", "METAFLOW_OWNER": "tester"}),
 ], ids=lambda value: next(iter(value)) if isinstance(value, dict) else None)

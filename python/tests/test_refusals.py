@@ -90,14 +90,6 @@ def test_wrong_settings(user, make_flow, arguments, environment, says):
     assert not user.asked()
 
 
-@pytest.mark.parametrize("environment", ["conda", "pypi"])
-def test_environment_that_builds_packages(user, make_flow, environment):
-    done = user.create(make_flow(LINEAR), top=("--environment", environment), check=False)
-    refused(done, ["--environment=%s is not supported" % environment, "image"])
-    assert not user.asked()
-    assert not list((user.folder / "store").rglob("data"))
-
-
 @pytest.fixture
 def user_of_driver(tmp_path):
     """A user of the real program."""

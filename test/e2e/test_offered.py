@@ -3,10 +3,14 @@ task while it runs, and an environment of its own."""
 
 import json
 import os
+import pathlib
+import shutil
+import subprocess
+import sys
 
 import pytest
 from harness import client
-from harness.paths import FLOWS, ROOT
+from harness.paths import EMULATED, FLOWS, ROOT
 
 OFFERED = FLOWS / "offered"
 # How this machine reaches PyPI, which no pod inherits.
@@ -85,3 +89,22 @@ def test_packages_of_its_own(files, monkeypatch):
     run = files.run(FLOWS / "apart" / "apart.py", top=("--environment=uv",))
     found = artifacts_of_the_end(run)
     assert "hello" in found["said"] and found["apart"]
+
+
+def test_environments_of_condas(own_stack, s3, tmp_path):
+    """All is Metaflow's own, and pip and PyPI real, but micromamba: no channel of conda's can be counted on here.
+    The image has the stand-in beside its Python, and nothing else."""
+    image = tmp_path / "image"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(image)], check=True)
+    shutil.copy(EMULATED / "micromamba", image / "bin")
+    network = {name: os.environ[name] for name in NETWORK if name in os.environ}
+    stack = own_stack(s3=s3, args=("--python", str(image / "bin" / "python")),
+                      environment={"METAFLOW_PATH_TO_MICROMAMBA": str(EMULATED / "micromamba"), **network})
+    # Metaflow notes beside the flow what it has stored.
+    script = pathlib.Path(shutil.copy(OFFERED / "conda.py", tmp_path))
+    found = artifacts_of_the_end(stack.run(script, top=("--environment=conda",)))
+    conda, pypi, outside = found["prefixes"]
+    assert outside == str(image)
+    for prefix in (conda, pypi):
+        assert prefix.startswith(str(stack.home / "pods"))
+    assert conda.rpartition("/")[2] != pypi.rpartition("/")[2] and found["package"].startswith(pypi + "/lib/")

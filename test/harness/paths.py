@@ -10,6 +10,8 @@ FLOWGEN = ROOT / ".cache" / "flowgen"
 PYTHON = ROOT / ".venv" / "bin" / "python"
 CLIENT_PYTHON = ROOT / ".venv-client" / "bin" / "python"
 EXAMPLES = ROOT / "examples"
+# What stands in for things of the world outside.
+EMULATED = ROOT / "test" / "harness" / "emulated"
 FLOWS = ROOT / "test" / "e2e" / "flows"
 # What plain runs of random flows came to: those of CI, and those made here.
 ORACLE_RESULTS = ROOT / "test" / "oracle" / "results"

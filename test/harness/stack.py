@@ -164,9 +164,9 @@ class Stack:
     def create(self, script: pathlib.Path, *args: str, top: tuple[str, ...] = (), **options: Any) -> subprocess.CompletedProcess:
         return self.flow(script, *top, "kubeflow-pipelines", "create", *args, **options)
 
-    def trigger(self, script: pathlib.Path, *args: str) -> Run:
+    def trigger(self, script: pathlib.Path, *args: str, top: tuple[str, ...] = ()) -> Run:
         file = self.folder / f"run-id-{os.urandom(4).hex()}"
-        self.flow(script, "kubeflow-pipelines", "trigger", "--run-id-file", str(file), *args)
+        self.flow(script, *top, "kubeflow-pipelines", "trigger", "--run-id-file", str(file), *args)
         # The file holds the run id, or Flow/run, as Metaflow's own runners write it.
         flow = flow_name(script)
         return Run(self, flow, file.read_text().strip().rpartition("/")[2])
@@ -181,7 +181,7 @@ class Stack:
             timeout: float = 180) -> Run:
         """create, trigger, wait."""
         self.create(script, *create, top=top)
-        run = self.trigger(script, *args)
+        run = self.trigger(script, *args, top=top)
         run.wait(expect, timeout)
         return run
 

@@ -63,7 +63,7 @@ def step(obj, node):
         "next": list(node.out_funcs),
         "retry": _retry(node),
         "resources": shape,
-        "executable": obj.environment.executable(node.name, kubernetes.attributes.get("executable")),
+        "executable": _executable(obj, node, kubernetes),
     }
     optional = {
         "join": node.num_args > 1,
@@ -76,10 +76,32 @@ def step(obj, node):
         "timeout_seconds": _timeout(node),
         "environment": {**_variables(node), **shape_env},
         "with": _added(obj, node),
-        "bootstrap": list(obj.environment.bootstrap_commands(node.name, obj.flow_datastore.TYPE)),
+        "bootstrap": _bootstrap(obj, node),
     }
     out.update((k, v) for k, v in optional.items() if v)
     return out
+
+
+def _on_this_machine(obj, node):
+    """Whether the step runs in an environment of conda's on a local store: then
+    it is there already, as for a plain run, and pods see the same files.
+    Metaflow keeps packages for other machines on clouds' stores only."""
+    is_disabled = getattr(obj.environment, "is_disabled", None)
+    if is_disabled is None or obj.flow_datastore.TYPE != "local":
+        return False
+    return not is_disabled(next(step for step in obj.flow if step.name == node.name))
+
+
+def _executable(obj, node, kubernetes):
+    if _on_this_machine(obj, node):
+        return obj.environment.interpreter(node.name) + " -s"
+    return obj.environment.executable(node.name, kubernetes.attributes.get("executable"))
+
+
+def _bootstrap(obj, node):
+    if _on_this_machine(obj, node):
+        return []
+    return list(obj.environment.bootstrap_commands(node.name, obj.flow_datastore.TYPE))
 
 
 def _type(node):

@@ -42,7 +42,7 @@ def of_flow(obj, install_sdks):
     for name in HANDED_ON:
         env["METAFLOW_" + name] = getattr(config, name, None)
     # Settings that are for all who run code: they change how Metaflow works.
-    env.update((k, v) for k, v in config_values() if k.startswith("METAFLOW_DEBUG_"))
+    env.update((k, v) for k, v in config_values() if k.startswith(("METAFLOW_CONDA_", "METAFLOW_DEBUG_")))
     env.update(
         METAFLOW_SERVICE_URL=config.SERVICE_INTERNAL_URL,
         METAFLOW_DEFAULT_DATASTORE=obj.flow_datastore.TYPE,

@@ -5,22 +5,16 @@ from metaflow import R
 
 from .errors import NotSupported
 
-# Those that need no other sources than the pod's own and PyPI's. Conda's
-# channels hold the interpreters of the others.
-ENVIRONMENTS = ("local", "uv")
+ENVIRONMENTS = ("local", "conda", "pypi", "uv")
 
 FLOW_DECORATORS = {
     "schedule": "Start runs by hand or from a scheduler of your own.",
     "trigger": "Start runs by hand or from the event's consumer.",
     "trigger_on_finish": "Start runs by hand or from the last step of the other flow.",
     "exit_hook": "Do it in the last step, or watch the run from outside.",
-    "conda_base": "Use --environment=uv, or put the packages into the image.",
-    "pypi_base": "Use --environment=uv, or put the packages into the image.",
 }
 
 STEP_DECORATORS = {
-    "conda": "Use --environment=uv, or put the packages into the image.",
-    "pypi": "Use --environment=uv, or put the packages into the image.",
     "batch": "Use @kubernetes or @resources.",
     "snowpark": "",
     "slurm": "",
