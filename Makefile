@@ -250,8 +250,9 @@ $(TOOLS)/versitygw: tools/go.mod tools/go.sum
 	$(TOOL) github.com/versity/versitygw/cmd/versitygw
 $(TOOLS)/fake-gcs-server: tools/go.mod tools/go.sum
 	$(TOOL) github.com/fsouza/fake-gcs-server
-$(TOOLS)/azurite-blob: tools/azurite
-	npm install --prefix .cache/npm --no-save --no-fund --no-audit --ignore-scripts --loglevel=error azurite@$$(cat $<)
+$(TOOLS)/azurite-blob: tools/azurite/package.json
+	rm -rf .cache/npm && cp -r tools/azurite .cache/npm
+	npm install --prefix .cache/npm --no-save --no-fund --no-audit --ignore-scripts --loglevel=error
 	ln -sf ../npm/node_modules/.bin/azurite-blob $@
 	touch -h $@
 $(TOOLS)/staticcheck: tools/go.mod tools/go.sum

@@ -1,0 +1,1 @@
+// Loaded in place of a package whose code is never called.
