@@ -25,7 +25,7 @@ func (s *Server) answer(req *request, greeted *bool) (fields, error) {
 	}
 	ctx := s.ctx
 	switch req.Op {
-	case "is_file", "info", "size", "list", "load", "save":
+	case "is_file", "info", "size", "list", "load", "save", "delete":
 		store, err := s.cfg.Stores.Store(req.Type, req.Root)
 		if err != nil {
 			return nil, fmt.Errorf("datastore %s %q: %w", req.Type, req.Root, err)
@@ -59,6 +59,8 @@ func (s *Server) onStore(ctx context.Context, store objstore.Store, req *request
 		return list(ctx, store, req.Paths)
 	case "load":
 		return s.load(ctx, store, req.Paths)
+	case "delete":
+		return nil, s.delete(ctx, store, req.Paths, req.Below)
 	default:
 		return nil, s.save(ctx, store, req.Items, req.Overwrite)
 	}

@@ -24,6 +24,7 @@ type request struct {
 	Path      string   `json:"path"`
 	Paths     []string `json:"paths"`
 	Overwrite bool     `json:"overwrite"`
+	Below     bool     `json:"below"`
 	Items     []item   `json:"items"`
 
 	// transition

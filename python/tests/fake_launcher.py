@@ -171,6 +171,11 @@ class FakeLauncher:
             if request["overwrite"] or key not in self.objects:
                 self.objects[key], self.metas[key] = data, item["meta"]
 
+    def do_delete(self, request):
+        for root, path in list(self.objects):
+            if root == request["root"] and any(path == one or request["below"] and path.startswith(one + "/") for one in request["paths"]):
+                del self.objects[root, path]
+
     def do_load(self, request):
         files = []
         for path in request["paths"]:

@@ -61,11 +61,11 @@ def test_offered_to_a_task(with_extension):
     assert len(run.task("start")["attempts"]) == 2
 
 
-def test_checkpoints(files, monkeypatch):
+def test_checkpoints(stack, monkeypatch):
     """Of an extension that most flows do without, so it is not in the virtualenv."""
-    monkeypatch.setitem(files.environment, "PYTHONPATH", str(ROOT / ".cache" / "checkpoint"))
-    found = artifacts_of_the_end(files.run(OFFERED / "checkpoints.py"))
-    assert (found["found"], found["saved_by"]) == (2, [0, 0, 1])
+    monkeypatch.setitem(stack.environment, "PYTHONPATH", str(ROOT / ".cache" / "checkpoint"))
+    found = artifacts_of_the_end(stack.run(OFFERED / "checkpoints.py"))
+    assert (found["found"], found["saved_by"], found["kept"]) == (2, [0, 0, 1], 2)
 
 
 def test_sdk_that_the_image_lacks(own_stack, s3):

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from metaflow import FlowSpec, checkpoint, current, retry, step
+from metaflow import FlowSpec, checkpoint, current, delete_model, retry, step
 
 
 class CheckpointsFlow(FlowSpec):
@@ -23,7 +23,10 @@ class CheckpointsFlow(FlowSpec):
             current.checkpoint.save(name="count", latest=True)
             if i == 2 and current.retry_count == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-        self.saved_by = [one["attempt"] for one in current.checkpoint.list()]
+        listed = current.checkpoint.list()
+        self.saved_by = [one["attempt"] for one in listed]
+        delete_model(listed[0])
+        self.kept = len(current.checkpoint.list())
         self.next(self.end)
 
     @step
