@@ -114,8 +114,9 @@ func (a *attempt) attend(ctx context.Context, s *seen) {
 		s.trouble = err
 		return
 	}
+	_, spoolInMemory := room(a.space.SpoolDir)
 	server, err := tasksocket.Serve(keep, tasksocket.Config{
-		SocketPath: a.space.SocketPath, SpoolDir: a.space.SpoolDir, Scope: a.scope(a.number), Inputs: inputs,
+		SocketPath: a.space.SocketPath, SpoolDir: a.space.SpoolDir, SpoolInMemory: spoolInMemory, Scope: a.scope(a.number), Inputs: inputs,
 		Stores: a.stores, Artifacts: a.artifacts, Metadata: a.meta, Guard: a.keeper, Note: a.log.Note, Logger: a.logger,
 	})
 	if err != nil {

@@ -18,7 +18,7 @@ func (s *Server) answer(req *request, greeted *bool) (fields, error) {
 			return nil, invalid("the shim %q speaks protocol %d, this launcher %d: the launcher and its shim are not of one build", req.Shim, req.Protocol, protocolVersion)
 		}
 		*greeted = true
-		return fields{"protocol": protocolVersion, "spool": s.cfg.SpoolDir}, nil
+		return fields{"protocol": protocolVersion, "spool": s.cfg.SpoolDir, "spool_in_memory": s.cfg.SpoolInMemory}, nil
 	}
 	if !*greeted {
 		return nil, invalid("a connection begins with hello, not with %q", req.Op)

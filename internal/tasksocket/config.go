@@ -60,13 +60,15 @@ type Guard interface {
 type Config struct {
 	SocketPath string
 	// SpoolDir is where files change hands; it must exist.
-	SpoolDir  string
-	Scope     Scope
-	Inputs    Inputs
-	Stores    Stores
-	Artifacts Artifacts
-	Metadata  Metadata
-	Guard     Guard
+	SpoolDir string
+	// SpoolInMemory says that what lies there takes memory.
+	SpoolInMemory bool
+	Scope         Scope
+	Inputs        Inputs
+	Stores        Stores
+	Artifacts     Artifacts
+	Metadata      Metadata
+	Guard         Guard
 	// Note takes a line for the task's log.
 	Note   func(string)
 	Logger *slog.Logger

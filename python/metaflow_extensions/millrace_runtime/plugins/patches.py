@@ -10,7 +10,7 @@ import io
 import os
 import sys
 
-from . import checkpoints, wire
+from . import checkpoints, pickles, pickling, wire
 
 _applied = False
 
@@ -25,7 +25,15 @@ def apply():
     if _applied:
         return
     _applied = True
-    for patch in (_pass_artifacts_through, _cards_beside_the_artifacts, _inputs_in_their_order, _gang_as_told, _checkpoints_through_the_launcher):
+    for patch in (
+        _pass_artifacts_through,
+        _pickle_into_files,
+        _unpickle_from_files,
+        _cards_beside_the_artifacts,
+        _inputs_in_their_order,
+        _gang_as_told,
+        _checkpoints_through_the_launcher,
+    ):
         try:
             patch()
         except Exception as error:
@@ -54,12 +62,48 @@ def _pass_artifacts_through():
     stock = _function(ContentAddressedStore, "_pack_v1", ["self", "blob"])
 
     def _pack_v1(self, blob):
+        spooled = isinstance(blob, pickling.Spooled)
         if _ours(getattr(self, "_storage_impl", None)):
-            return Content(blob)
-        return stock(self, blob)
+            return blob if spooled else Content(blob)
+        return stock(self, blob.content() if spooled else blob)
 
     ContentAddressedStore._pack_v1 = _pack_v1
     passes_through = True
+
+
+def _pickle_into_files():
+    """A large artifact is in memory once while it is saved."""
+    from metaflow.datastore.task_datastore import TaskDataStore
+
+    stock = _function(TaskDataStore, "save_artifacts", ["self", "artifacts_iter", "len_hint"])
+    if not passes_through:
+        return  # it would have to be read to be compressed
+    pickling.apply()
+
+    def save_artifacts(self, artifacts_iter, len_hint=0):
+        if not _ours(self._storage_impl):
+            return stock(self, artifacts_iter, len_hint)
+        with pickling.to_files():
+            return stock(self, artifacts_iter, len_hint)
+
+    TaskDataStore.save_artifacts = save_artifacts
+
+
+def _unpickle_from_files():
+    """A large artifact is in memory once while it is loaded, as an object."""
+    from metaflow.datastore.task_datastore import TaskDataStore
+
+    stock = _function(TaskDataStore, "load_artifacts", ["self", "names"])
+    pickles.check()
+
+    def load_artifacts(self, names):
+        names = list(names)
+        large = pickles.large(self, names) if _ours(self._storage_impl) else []
+        if not large or len(large) < len(names):
+            yield from stock(self, [name for name in names if name not in large])
+        yield from pickles.load(self, large)
+
+    TaskDataStore.load_artifacts = load_artifacts
 
 
 def _cards_beside_the_artifacts():

@@ -17,12 +17,15 @@ import tempfile
 from metaflow import metaflow_config
 from metaflow.datastore.datastore_storage import CloseAfterUse, DataStoreStorage
 
-from . import patches, transition, wire
+from . import patches, pickling, transition, wire
 
 # A payload up to this size travels in the request (64 KiB as base64).
 INLINE = 48 << 10
 # Payloads in one request, together; the rest of the frame is for names.
 INLINE_TOTAL = 512 << 10
+# Bytes of files in one request where they take memory: the launcher has to use
+# them up before there are more.
+SPOOLED_IN_MEMORY = 64 << 20
 # Items in one request: a name and what is said of it stay below 512 bytes, or
 # the frame is split further.
 BATCH = 1000
@@ -70,14 +73,14 @@ class LauncherStorage(DataStoreStorage):
         return [self.list_content_result(path=e["path"], is_file=e["is_file"]) for e in entries]
 
     def save_bytes(self, path_and_bytes_iter, overwrite=False, len_hint=0):
-        spool = wire.connection().hello["spool"]
-        batch = _Batch(spool)
+        hello = wire.connection().hello
+        batch = _Batch(hello)
         try:
             for path, value in path_and_bytes_iter:
                 data, meta = value if isinstance(value, tuple) else (value, None)
                 if batch.full():
                     self._save(batch, overwrite)
-                    batch = _Batch(spool)
+                    batch = _Batch(hello)
                 batch.add(path, data, meta)
             self._save(batch, overwrite)
         except BaseException:
@@ -128,19 +131,25 @@ class LauncherStorage(DataStoreStorage):
 class _Batch:
     """The items of one save."""
 
-    def __init__(self, spool):
+    def __init__(self, hello):
         self.items = []
-        self._spool, self._inline, self._contents = spool, 0, set()
+        self._hello, self._inline, self._spooled, self._contents = hello, 0, 0, set()
 
     def full(self):
-        return len(self.items) >= BATCH
+        return len(self.items) >= BATCH or self._spooled >= SPOOLED_IN_MEMORY and self._hello.get("spool_in_memory")
 
     def add(self, path, data, meta):
         if is_content(path):
             # Equal artifacts of one task are one object.
             if path in self._contents:
+                if isinstance(data, pickling.Spooled):
+                    data.discard()
                 return
             self._contents.add(path)
+            if isinstance(data, pickling.Spooled):
+                self._spooled += data.size
+                self.items.append({"path": path, "meta": meta, "file": data.file})
+                return
             if not (patches.passes_through or (meta or {}).get("cas_raw")):
                 data = gzip.GzipFile(fileobj=data)
         item = {"path": path, "meta": meta}
@@ -149,7 +158,7 @@ class _Batch:
             self._inline += len(head)
             item["data"] = base64.b64encode(head).decode("ascii")
         else:
-            fd, name = tempfile.mkstemp(prefix="save-", dir=self._spool)
+            fd, name = tempfile.mkstemp(prefix="save-", dir=self._hello["spool"])
             item["file"] = name
             self.items.append(item)
             with os.fdopen(fd, "wb") as f:
@@ -158,11 +167,12 @@ class _Batch:
                 else:
                     f.write(head)
                     shutil.copyfileobj(data, f, 1 << 20)
+                self._spooled += f.tell()
             return
         self.items.append(item)
 
     def part(self, start, stop):
-        other = _Batch(self._spool)
+        other = _Batch(self._hello)
         other.items = self.items[start:stop]
         return other
 
