@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path"
+	"sync"
 
 	"github.com/millrace/millrace/internal/objstore"
 )
@@ -75,22 +77,20 @@ func (p *Pool) decode(ctx context.Context, info objstore.Info, key string, r io.
 	if err != nil {
 		return err
 	}
-	broken, hash, n := &readError{r: r}, sha1.New(), int64(0)
-	var writing error
-	err = p.inOrder(ctx, func(ctx context.Context, emit func(*block)) error {
-		if raw {
-			return p.plainBlocks(ctx, broken, emit)
-		}
-		return p.unpackBlocks(ctx, bufio.NewReaderSize(broken, 64<<10), emit)
-	}, func(content []byte) error {
-		hash.Write(content)
-		n += int64(len(content))
-		_, writing = w.Write(content)
-		return writing
-	})
+	broken, sum := &readError{r: r}, &sha1Writer{w: w, hash: sha1.New()}
+	if raw {
+		err = broken.copyTo(sum, min(info.Size+1, 4*besides))
+	} else {
+		err = p.inOrder(ctx, func(ctx context.Context, emit func(*block)) error {
+			return p.unpackBlocks(ctx, bufio.NewReaderSize(broken, 64<<10), emit)
+		}, func(content []byte) error {
+			_, err := sum.Write(content)
+			return err
+		})
+	}
 	switch notGzip := (notGzipError{}); {
-	case writing != nil:
-		return fmt.Errorf("artifact %s: %w", path.Base(key), writing)
+	case sum.err != nil:
+		return fmt.Errorf("artifact %s: %w", path.Base(key), sum.err)
 	case err == nil:
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -99,10 +99,10 @@ func (p *Pool) decode(ctx context.Context, info objstore.Info, key string, r io.
 	case errors.As(err, &notGzip):
 		return corrupt(key, "it is stored as gzip but does not begin as such: %v", err)
 	default:
-		return corrupt(key, "it cannot be decoded after %d bytes: %v", n, err)
+		return corrupt(key, "it cannot be decoded after %d bytes: %v", sum.n, err)
 	}
-	if got := hex.EncodeToString(hash.Sum(nil)); got != path.Base(key) {
-		return corrupt(key, "its %d bytes have SHA-1 %s, expected %s", n, got, path.Base(key))
+	if got := hex.EncodeToString(sum.hash.Sum(nil)); got != path.Base(key) {
+		return corrupt(key, "its %d bytes have SHA-1 %s, expected %s", sum.n, got, path.Base(key))
 	}
 	return nil
 }
@@ -139,5 +139,46 @@ func (b *readError) Read(p []byte) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.err = err
 	}
+	return n, err
+}
+
+// copyTo copies all there is. What r has in memory is not copied again, else so
+// many bytes are at a time.
+func (b *readError) copyTo(w *sha1Writer, atOnce int64) error {
+	to, ok := b.r.(io.WriterTo)
+	if !ok {
+		_, err := io.CopyBuffer(w, b, make([]byte, atOnce))
+		return err
+	}
+	_, err := to.WriteTo(w)
+	if w.err == nil {
+		b.err = err
+	}
+	return err
+}
+
+// sha1Writer sums up what it writes to w.
+type sha1Writer struct {
+	w    io.Writer
+	hash hash.Hash
+	n    int64
+	err  error
+}
+
+// besides is from how many bytes on they are summed up while they are written:
+// the two take about as long.
+const besides = 128 << 10
+
+func (s *sha1Writer) Write(p []byte) (int, error) {
+	var summing sync.WaitGroup
+	if len(p) < besides {
+		s.hash.Write(p)
+	} else {
+		summing.Go(func() { s.hash.Write(p) })
+	}
+	n, err := s.w.Write(p)
+	summing.Wait()
+	s.n += int64(n)
+	s.err = err
 	return n, err
 }

@@ -9,10 +9,6 @@ import (
 	"github.com/millrace/millrace/internal/objstore"
 )
 
-// errBig ends the first request of an object that needs buffers when there is
-// no room for one: it is waited for without a request.
-var errBig = errors.New("the object comes in parts")
-
 // errOverwritten ends a get whose parts are of two contents.
 var errOverwritten = errors.New("the object was overwritten while it was read")
 
@@ -37,110 +33,154 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, fn func(o
 
 func (s *Store) inParts(ctx context.Context, key string, r objstore.Range, fn func(objstore.Info, io.Reader) error) error {
 	part := s.engine.cfg.PartSize
-	g := &get{store: s, key: key}
-	defer g.release()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g := &get{store: s, key: key, ctx: ctx}
 	err := s.next.Get(ctx, key, objstore.Range{Offset: r.Offset, Length: part}, func(info objstore.Info, body io.Reader) error {
-		g.begin(info, r)
+		if g.first != nil {
+			return g.readFirst(info, body)
+		}
+		g.info, g.next, g.end = info, r.Offset, info.Size
+		if r.Length >= 0 {
+			g.end = min(g.end, r.Offset+r.Length)
+		}
 		if g.end-g.next <= part {
 			return fn(info, body)
 		}
-		return g.takeFirst(body)
+		if err := g.begin(); err != nil {
+			return err
+		}
+		return g.readFirst(info, body)
 	})
-	if g.end-r.Offset <= part || err != nil && !errors.Is(err, errBig) {
+	if g.first == nil {
 		return err
 	}
-	return g.rest(ctx, fn)
+	defer s.engine.gets.Release(1)
+	close(g.first.filled)
+	if err == nil {
+		err = g.read(fn)
+	} else {
+		g.giveBack(g.first)
+	}
+	cancel()
+	for p := range g.queue {
+		g.giveBack(p)
+	}
+	return err
 }
 
 // get is one object that comes in parts.
 type get struct {
+	ctx   context.Context
 	store *Store
 	key   string
 	info  objstore.Info
 	// next is where the first part begins that is not asked for, end is where
 	// the last one ends.
 	next, end int64
-	first     []byte
-	own       []byte
+	// first is the part that the first request brings.
+	first *part
+	own   []byte
+	// A place in the queue is a part asked for and not read yet. What comes
+	// from demand says that the reader waits for the next one.
+	queue  chan *part
+	demand chan struct{}
 }
 
-func (g *get) begin(info objstore.Info, r objstore.Range) {
-	g.info, g.next, g.end = info, r.Offset, info.Size
-	if r.Length >= 0 {
-		g.end = min(g.end, r.Offset+r.Length)
+// begin has the other parts fetched while the first one is read. It waits until
+// it is among the few that are read at a time, with room for more than one part
+// each, and for a buffer: nobody who has these waits for the place in the limit
+// that this request takes.
+func (g *get) begin() error {
+	engine := g.store.engine
+	if err := engine.gets.Acquire(g.ctx, 1); err != nil {
+		return context.Cause(g.ctx)
 	}
+	buffer, err := engine.buffers.take(g.ctx, engine.cfg.PartSize)
+	if err != nil {
+		engine.gets.Release(1)
+		return err
+	}
+	g.first, g.next = newPart(buffer, false), g.next+int64(len(buffer))
+	g.queue, g.demand = make(chan *part, engine.cfg.AtOnce-1), make(chan struct{})
+	go g.fetchAll()
+	return nil
 }
 
-// takeFirst reads the part that the first request brings, if there is a buffer.
-func (g *get) takeFirst(body io.Reader) error {
-	if g.first == nil {
-		buffer, ok := g.store.engine.buffers.try(g.store.engine.cfg.PartSize)
-		if !ok {
-			return errBig
-		}
-		g.first = buffer
+func (g *get) readFirst(info objstore.Info, body io.Reader) error {
+	if err := g.same(info); err != nil {
+		return err
 	}
-	_, err := io.ReadFull(body, g.first)
+	_, err := io.ReadFull(body, g.first.data)
 	return err
 }
 
-func (g *get) release() {
-	if g.first != nil {
-		g.store.engine.buffers.give(g.first)
-		g.first = nil
+// same says whether an answer is about the content that the get began with.
+func (g *get) same(info objstore.Info) error {
+	if info.Size != g.info.Size || info.Tag != g.info.Tag || !info.Modified.Equal(g.info.Modified) {
+		return fmt.Errorf("get %s: %w", g.key, errOverwritten)
 	}
+	return nil
 }
 
-// part is a stretch of the object, or why it did not come. own is the get's
-// own memory, not the engine's.
-type part struct {
-	data []byte
-	own  bool
-	err  error
-}
-
-// rest lets fn read the parts in their order while the next ones are fetched.
-func (g *get) rest(ctx context.Context, fn func(objstore.Info, io.Reader) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	// A place in the queue is a part asked for and not read yet.
-	queue, demand := make(chan chan part, g.store.engine.cfg.AtOnce-1), make(chan struct{})
-	go g.fetchAll(ctx, queue, demand)
-	r := &reader{ctx: ctx, queue: queue, demand: demand, buffers: g.store.engine.buffers}
+// read lets fn read the parts in their order while the next ones are fetched.
+func (g *get) read(fn func(objstore.Info, io.Reader) error) error {
+	r := &reader{get: g, held: g.first, left: g.first.data}
 	err := fn(g.info, r)
 	if err != nil && r.err != nil && !errors.Is(r.err, io.EOF) {
 		// What fn makes of a broken body is not its own error.
 		err = r.err
 	}
-	cancel()
-	r.drain()
+	if r.held != nil {
+		g.giveBack(r.held)
+	}
 	return err
 }
 
-// fetchAll asks for part after part.
-func (g *get) fetchAll(ctx context.Context, queue chan chan part, demand <-chan struct{}) {
-	defer close(queue)
-	if first := g.first; first != nil {
-		g.first = nil // it is the reader's to give back
-		g.next += int64(len(first))
-		queue <- came(part{data: first})
+// part is a stretch of the object. own is the get's own memory, not the
+// engine's.
+type part struct {
+	data []byte
+	own  bool
+	// filled tells how much of data is there, again and again; after it is
+	// closed err says why it is not all.
+	filled chan int
+	err    error
+}
+
+// step is how much of a part arrives before its reader hears of it: so the
+// first of the parts that come at a time is read while they come.
+const step = 512 << 10
+
+func newPart(data []byte, own bool) *part {
+	return &part{data: data, own: own, filled: make(chan int, len(data)/step+1)}
+}
+
+// giveBack waits until nothing is written any more.
+func (g *get) giveBack(p *part) {
+	for range p.filled {
 	}
-	for g.next < g.end && ctx.Err() == nil {
-		p, err := g.room(ctx, min(g.store.engine.cfg.PartSize, g.end-g.next), queue, demand)
-		if err != nil {
-			queue <- came(part{err: err})
-			return
-		}
-		offset, coming := g.next, make(chan part, 1)
-		g.next += int64(len(p.data))
-		go func() { coming <- g.fetch(ctx, offset, p) }()
-		queue <- coming
+	if p.data != nil && !p.own {
+		g.store.engine.buffers.give(p.data)
 	}
 }
 
-func came(p part) chan part {
-	c := make(chan part, 1)
-	c <- p
-	return c
+// fetchAll asks for part after part.
+func (g *get) fetchAll() {
+	defer close(g.queue)
+	for g.next < g.end && g.ctx.Err() == nil {
+		p, err := g.room(min(g.store.engine.cfg.PartSize, g.end-g.next))
+		if err != nil {
+			p = &part{filled: make(chan int), err: err}
+			close(p.filled)
+			g.queue <- p
+			return
+		}
+		offset := g.next
+		g.next += int64(len(p.data))
+		go g.fetch(offset, p)
+		g.queue <- p
+	}
 }
 
 // ownSize is the memory of a get whose reader would wait for a buffer.
@@ -149,11 +189,11 @@ const ownSize = 1 << 20
 // room waits for a buffer, but not while the reader waits for this very part:
 // it may hold what keeps others from giving theirs back. Such a part is small
 // and goes through memory of the get's own, which the reader has left then.
-func (g *get) room(ctx context.Context, n int64, queue chan chan part, demand <-chan struct{}) (part, error) {
+func (g *get) room(n int64) (*part, error) {
 	if buffer, ok := g.store.engine.buffers.try(n); ok {
-		return part{data: buffer}, nil
+		return newPart(buffer, false), nil
 	}
-	waiting, stop := context.WithCancel(ctx)
+	waiting, stop := context.WithCancel(g.ctx)
 	defer stop()
 	got := make(chan []byte, 1)
 	go func() {
@@ -164,47 +204,57 @@ func (g *get) room(ctx context.Context, n int64, queue chan chan part, demand <-
 		select {
 		case buffer := <-got:
 			if buffer == nil {
-				return part{}, context.Cause(ctx)
+				return nil, context.Cause(g.ctx)
 			}
-			return part{data: buffer}, nil
-		case <-demand:
-			if len(queue) > 0 {
+			return newPart(buffer, false), nil
+		case <-g.demand:
+			if len(g.queue) > 0 {
 				continue // it was asked for before the last part was there
 			}
 			stop()
 			if buffer := <-got; buffer != nil {
-				return part{data: buffer}, nil
+				return newPart(buffer, false), nil
 			}
 			if g.own == nil {
 				g.own = make([]byte, min(ownSize, g.store.engine.cfg.PartSize))
 			}
-			return part{data: g.own[:min(n, int64(len(g.own)))], own: true}, nil
+			return newPart(g.own[:min(n, int64(len(g.own)))], true), nil
 		}
 	}
 }
 
 // fetch fills the part by a request that waits for nothing but the store.
-func (g *get) fetch(ctx context.Context, offset int64, p part) part {
+func (g *get) fetch(offset int64, p *part) {
+	defer close(p.filled)
+	told := 0
 	r := objstore.Range{Offset: offset, Length: int64(len(p.data))}
-	p.err = g.store.parts.Get(ctx, g.key, r, func(info objstore.Info, body io.Reader) error {
-		if info.Size != g.info.Size || info.Tag != g.info.Tag || !info.Modified.Equal(g.info.Modified) {
-			return fmt.Errorf("get %s: %w", g.key, errOverwritten)
+	p.err = g.store.parts.Get(g.ctx, g.key, r, func(info objstore.Info, body io.Reader) error {
+		if err := g.same(info); err != nil {
+			return err
 		}
-		_, err := io.ReadFull(body, p.data)
-		return err
+		// What the reader has been told of is the reader's.
+		if _, err := io.CopyN(io.Discard, body, int64(told)); err != nil {
+			return err
+		}
+		for told < len(p.data) {
+			n, err := io.ReadFull(body, p.data[told:min(told+step, len(p.data))])
+			if err != nil {
+				return err
+			}
+			told += n
+			p.filled <- told
+		}
+		return nil
 	})
-	return p
 }
 
 // reader gives the parts out in order.
 type reader struct {
-	ctx     context.Context
-	queue   <-chan chan part
-	demand  chan<- struct{}
-	buffers *buffers
-	// left is the rest of the part that is held.
-	held part
+	get *get
+	// left is what is there and not read of the part that is held.
+	held *part
 	left []byte
+	have int
 	err  error
 }
 
@@ -235,9 +285,9 @@ func (r *reader) WriteTo(w io.Writer) (written int64, err error) {
 
 // more says whether something is left to read, and waits for it.
 func (r *reader) more() bool {
-	if r.ctx.Err() != nil && r.err == nil {
+	if r.get.ctx.Err() != nil && r.err == nil {
 		// What has come already does not hide that it is over.
-		r.err = context.Cause(r.ctx)
+		r.err = context.Cause(r.get.ctx)
 	}
 	for len(r.left) == 0 && r.err == nil {
 		r.advance()
@@ -245,45 +295,39 @@ func (r *reader) more() bool {
 	return r.err == nil
 }
 
+// advance waits for more of the part that is held, or takes the next one.
 func (r *reader) advance() {
-	r.giveBack(r.held)
-	r.held = part{}
-	coming, ok := r.wait()
-	if !ok {
-		r.err = io.EOF
+	if r.held == nil {
+		p, ok := r.wait()
+		if !ok {
+			r.err = io.EOF
+			return
+		}
+		r.held, r.have = p, 0
+	}
+	filled, more := <-r.held.filled
+	if more {
+		r.left, r.have = r.held.data[r.have:filled], filled
 		return
 	}
-	r.held = <-coming
-	r.left, r.err = r.held.data, r.held.err
+	r.err = r.held.err
+	r.get.giveBack(r.held)
+	r.held = nil
 }
 
 // wait returns the next part in the queue, which it asks for when there is
 // none.
-func (r *reader) wait() (chan part, bool) {
+func (r *reader) wait() (*part, bool) {
 	select {
-	case coming, ok := <-r.queue:
-		return coming, ok
+	case p, ok := <-r.get.queue:
+		return p, ok
 	default:
 	}
 	select {
-	case coming, ok := <-r.queue:
-		return coming, ok
-	case r.demand <- struct{}{}:
-		coming, ok := <-r.queue
-		return coming, ok
-	}
-}
-
-func (r *reader) giveBack(p part) {
-	if p.data != nil && !p.own {
-		r.buffers.give(p.data)
-	}
-}
-
-// drain waits for what is still under way and gives all buffers back.
-func (r *reader) drain() {
-	r.giveBack(r.held)
-	for coming := range r.queue {
-		r.giveBack(<-coming)
+	case p, ok := <-r.get.queue:
+		return p, ok
+	case r.get.demand <- struct{}{}:
+		p, ok := <-r.get.queue
+		return p, ok
 	}
 }

@@ -42,7 +42,8 @@ type Config struct {
 type Engine struct {
 	cfg     Config
 	buffers *buffers
-	streams *semaphore.Weighted
+	// gets and streams are those in parts under way.
+	gets, streams *semaphore.Weighted
 }
 
 // New makes an Engine.
@@ -58,7 +59,10 @@ func New(cfg Config) *Engine {
 	if cfg.AtOnce <= 0 {
 		cfg.AtOnce = 8
 	}
-	return &Engine{cfg: cfg, buffers: newBuffers(cfg.Memory, cfg.PartSize), streams: semaphore.NewWeighted(1)}
+	return &Engine{
+		cfg: cfg, buffers: newBuffers(cfg.Memory, cfg.PartSize),
+		gets: semaphore.NewWeighted(max(1, cfg.Memory/cfg.PartSize/2)), streams: semaphore.NewWeighted(1),
+	}
 }
 
 // Store moves another store's big objects in parts.
