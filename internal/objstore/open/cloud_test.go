@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -110,6 +111,20 @@ func tunnel(to string) http.Handler {
 		}()
 		_, _ = io.Copy(client, server)
 	})
+}
+
+// plan says which requests tokens do not outlive, and what there is after them.
+func (c *cloud) plan(ends []string, forGood, noMore bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ends, c.forGood, c.noMore = slices.Clone(ends), forGood, noMore
+}
+
+// tokens is how many were handed out.
+func (c *cloud) tokens() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.issued
 }
 
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {

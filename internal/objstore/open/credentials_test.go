@@ -56,7 +56,7 @@ func TestCredentialsComeToAnEnd(t *testing.T) {
 		for _, row := range cases {
 			t.Run(typ+", "+row.name, func(t *testing.T) {
 				c := newCloud(t, service)
-				c.ends, c.forGood, c.noMore = append(c.ends, row.ends...), row.forGood, row.noMore
+				c.plan(row.ends, row.forGood, row.noMore)
 				if row.settings == nil {
 					row.settings = []string{"SSL_CERT_FILE={}"}
 				}
@@ -67,8 +67,8 @@ func TestCredentialsComeToAnEnd(t *testing.T) {
 				if row.say != nil && !strings.Contains(got.Text, row.say[i]) {
 					t.Errorf("%s: does not say %q", got.Text, row.say[i])
 				}
-				if row.ends != nil && row.class == "" && c.issued <= len(row.ends) {
-					t.Errorf("%d tokens were handed out", c.issued)
+				if row.ends != nil && row.class == "" && c.tokens() <= len(row.ends) {
+					t.Errorf("%d tokens were handed out", c.tokens())
 				}
 			})
 		}
