@@ -1,7 +1,9 @@
-"""Fixtures of the end-to-end tests: stacks on files, on S3, and on the other clouds' stores."""
+"""Fixtures of the end-to-end tests: stacks on files and on S3, and what plain runs come to."""
+
+import os
 
 import pytest
-from harness.clouds import AzureServer, GCSServer
+from harness.plain import PlainRuns
 from harness.processes import mentioning, until
 from harness.s3 import S3Server
 from harness.stack import Stack
@@ -36,12 +38,11 @@ def stack(request, shared_stacks):
     return shared_stacks(request.param, request)
 
 
-@pytest.fixture(params=[GCSServer, AzureServer], ids=["gs", "azure"])
-def other_cloud(request, tmp_path, own_stack):
-    """A stack on an emulator of another cloud's store."""
-    server = request.param(tmp_path)
-    yield own_stack(store=server)
-    server.stop()
+@pytest.fixture(scope="session")
+def plain_runs(tmp_path_factory):
+    """Plain runs of flows, each made once; the processes of pytest-xdist share them."""
+    base = tmp_path_factory.getbasetemp()
+    return PlainRuns((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "plain")
 
 
 @pytest.fixture

@@ -11,35 +11,28 @@ TEXTS = ("--package-suffixes", ".txt,.py")
     (),
     ("--name", "Ada Lovelace", "--times", "2", "--pitch", "0.25", "--loud", "True", "--options", '{"punctuation": "?!"}', "--nickname", "Countess"),
 ], ids=["defaults", "given"])
-def test_hello(stack, tmp_path, arguments):
+def test_hello(stack, plain_runs, arguments):
     script = EXAMPLES / "hello" / "hello.py"
     run = stack.run(script, *arguments, create=("--tag", "nightly", "--tag", "team:a b"))
     ours = client.read(run)
-    client.same(ours, client.plain_run(script, tmp_path / "plain", stack, *arguments, "--tag", "nightly", "--tag", "team:a b"))
+    client.same(ours, plain_runs(script, *arguments, "--tag", "nightly", "--tag", "team:a b"))
     assert ours["successful"] and ours["tags"] == ["nightly", "team:a b"]
     assert ours["id"].startswith("kfp-")
 
 
-def test_hello_on_other_clouds(other_cloud, tmp_path):
-    script = EXAMPLES / "hello" / "hello.py"
-    ours = client.read(other_cloud.run(script))
-    client.same(ours, client.plain_run(script, tmp_path / "plain", other_cloud))
-    assert ours["successful"]
-
-
-def test_wordcount(stack, tmp_path):
+def test_wordcount(stack, plain_runs):
     script = EXAMPLES / "wordcount" / "wordcount.py"
     run = stack.run(script, "--top", "3", create=("--max-workers", "2"), top=TEXTS)
     ours = client.read(run)
-    client.same(ours, client.plain_run(script, tmp_path / "plain", stack, "--top", "3"))
+    client.same(ours, plain_runs(script, "--top", "3"))
     assert len(ours["steps"]["count"]) == len(list((script.parent / "texts").glob("*.txt")))
 
 
-def test_flaky(stack, tmp_path):
+def test_flaky(stack, plain_runs):
     script = EXAMPLES / "flaky" / "flaky.py"
     run = stack.run(script, "--failures", "2")
     ours = client.read(run)
-    client.same(ours, client.plain_run(script, tmp_path / "plain", stack, "--failures", "2"))
+    client.same(ours, plain_runs(script, "--failures", "2"))
     fetch = ours["steps"]["fetch"][0]
     assert fetch["attempt"] == 2
     for attempt, log in enumerate(fetch["logs"]):
@@ -48,9 +41,9 @@ def test_flaky(stack, tmp_path):
     assert [a["outcome"] for a in run.task("fetch")["attempts"]] == ["failed", "failed", "succeeded"]
 
 
-def test_rescue(files, tmp_path):
+def test_rescue(files, plain_runs):
     script = EXAMPLES / "rescue" / "rescue.py"
     run = files.run(script, create=("--max-workers", "3"))
     ours = client.read(run)
-    client.same(ours, client.plain_run(script, tmp_path / "plain", files))
+    client.same(ours, plain_runs(script))
     assert ours["successful"]

@@ -75,23 +75,35 @@ def client_environment(stack: Stack) -> dict[str, str]:
 
 def plain_run(script: pathlib.Path, folder: pathlib.Path, stack: Stack, *args: str, top: tuple[str, ...] = (), check: bool = True) -> dict[str, Any]:
     """The same flow by Metaflow's own `run`, on files, and what the client knows of it."""
+    return plain_run_as(stack.user, script, folder, *args, top=top, check=check)
+
+
+def plain_run_as(user: dict[str, str], script: pathlib.Path, folder: pathlib.Path, *args: str, top: tuple[str, ...] = (), check: bool = True) -> dict[str, Any]:
+    """plain_run of a user with that environment."""
     folder.mkdir(parents=True, exist_ok=True)
-    done, run_id = plain(script, folder, stack, "run", *args, top=top)
+    environment = on_files(folder, user)
+    done, run_id = metaflow(environment, script, folder, "run", *args, top=top)
     assert done.returncode == 0 or not check, done.stdout + done.stderr
-    return dump(f"{flow_name(script)}/{run_id}", plain_environment(folder, stack), folder)
+    return dump(f"{flow_name(script)}/{run_id}", environment, folder)
 
 
 def plain(script: pathlib.Path, folder: pathlib.Path, stack: Stack, command: str, *args: str,
           top: tuple[str, ...] = ()) -> tuple[subprocess.CompletedProcess, str]:
     """Metaflow's own `run` or `resume` on files, and the run's id."""
+    return metaflow(on_files(folder, stack.user), script, folder, command, *args, top=top)
+
+
+def metaflow(environment: dict[str, str], script: pathlib.Path, folder: pathlib.Path, command: str, *args: str,
+             top: tuple[str, ...] = ()) -> tuple[subprocess.CompletedProcess, str]:
+    """Metaflow's own `run` or `resume`, and the run's id."""
     file = folder / "run-id"
     done = subprocess.run([str(PYTHON), str(script), "--no-pylint", *top, command, "--run-id-file", str(file), *args],
-                          env=plain_environment(folder, stack), cwd=folder, capture_output=True, text=True, timeout=300)
+                          env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
     return done, file.read_text().strip()
 
 
-def plain_environment(folder: pathlib.Path, stack: Stack) -> dict[str, str]:
-    return {k: v for k, v in stack.user.items() if not k.startswith(("MILLRACE_", "AWS_"))} | {
+def on_files(folder: pathlib.Path, user: dict[str, str]) -> dict[str, str]:
+    return {k: v for k, v in user.items() if not k.startswith(("MILLRACE_", "AWS_"))} | {
         "METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_DEFAULT_METADATA": "local", "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(folder)}
 
 

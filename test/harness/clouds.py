@@ -38,7 +38,10 @@ class Server:
             return False
         return True
 
-    def stop(self) -> None:
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_) -> None:
         self.process.terminate()
         self.process.wait(30)
 

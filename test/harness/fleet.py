@@ -28,8 +28,7 @@ class Outcome:
 class Fleet:
     def __init__(self, stack: Stack, oracle: oracle.Oracle, folder: pathlib.Path, *, at_once: int):
         self.stack, self.oracle, self.folder = stack, oracle, folder
-        share_bytecode(stack)
-        stack.environment["MILLRACE_LAUNCHER"] = "baked"  # what is fetched by each pod otherwise costs a fifth of a flow's time
+        spare(stack)
         self.reader = client.Reader(client.client_environment(stack), stack.folder)
         self.pool = concurrent.futures.ThreadPoolExecutor(at_once)
 
@@ -56,6 +55,12 @@ def started(stack: Stack, flow: flowgen.Flow, *, top: tuple[str, ...] = ()) -> R
     stack.flow(flow.script, *top, "kubeflow-pipelines", "--name", pipeline, "create")
     report = json.loads(stack.driver("trigger", "--pipeline", pipeline, "--json").stdout)
     return Run(stack, flow_name(flow.script), report["run_id"])
+
+
+def spare(stack: Stack) -> None:
+    """Saves the tasks of the flows that are deployed from here on what short ones spend most of their time on."""
+    share_bytecode(stack)
+    stack.environment["MILLRACE_LAUNCHER"] = "baked"  # what is fetched by each pod otherwise costs a fifth of a flow's time
 
 
 def share_bytecode(stack: Stack) -> None:
