@@ -44,9 +44,11 @@ type cloud struct {
 	ends []string
 	// forGood refuses every token from the first end on, noMore hands out none.
 	forGood, noMore bool
-	seen            map[string]int
-	issued          int
-	ended           bool
+	// lives is how long tokens do.
+	lives  time.Duration
+	seen   map[string]int
+	issued int
+	ended  bool
 	// good is the least number of a token that is taken.
 	good int
 }
@@ -59,7 +61,7 @@ type service struct {
 	// hosts hand out tokens, others are the store.
 	hosts []string
 	// hand answers who asks for a token with the one of that number.
-	hand func(w http.ResponseWriter, r *http.Request, number int)
+	hand func(w http.ResponseWriter, r *http.Request, number int, lives time.Duration)
 	// number reads a token from a request for the store.
 	number func(r *http.Request) int
 	// kind names a request by what it moves: "part", "get", "" for others.
@@ -114,10 +116,10 @@ func tunnel(to string) http.Handler {
 }
 
 // plan says which requests tokens do not outlive, and what there is after them.
-func (c *cloud) plan(ends []string, forGood, noMore bool) {
+func (c *cloud) plan(ends []string, lives time.Duration, forGood, noMore bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ends, c.forGood, c.noMore = slices.Clone(ends), forGood, noMore
+	c.ends, c.lives, c.forGood, c.noMore = slices.Clone(ends), lives, forGood, noMore
 }
 
 // tokens is how many were handed out.
@@ -166,7 +168,7 @@ func (c *cloud) token(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost || !strings.HasPrefix(r.Host, "login.") {
 		c.issued++
 	}
-	c.hand(w, r, c.issued)
+	c.hand(w, r, c.issued, c.lives)
 }
 
 func backend(t *testing.T, address string, change func(*httputil.ProxyRequest)) *httputil.ReverseProxy {
@@ -199,8 +201,6 @@ func after(text, prefix string) int {
 	return n
 }
 
-const inAnHour = 3600
-
 // amazon is S3 by an endpoint of one's own, with the credentials of a pod's
 // role.
 func amazon(t *testing.T) service {
@@ -208,9 +208,9 @@ func amazon(t *testing.T) service {
 	return service{
 		root: "s3://" + server.Bucket + "/root", partSize: leastPart, hosts: []string{"tokens.example"},
 		backend: backend(t, server.Endpoint, func(r *httputil.ProxyRequest) { signed(t, r) }),
-		hand: func(w http.ResponseWriter, _ *http.Request, number int) {
+		hand: func(w http.ResponseWriter, _ *http.Request, number int, lives time.Duration) {
 			answer(w, http.StatusOK, fmt.Sprintf(`{"AccessKeyId": %q, "SecretAccessKey": %q, "Token": "token-%d", "Expiration": %q}`,
-				os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), number, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
+				os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), number, time.Now().Add(lives).UTC().Format(time.RFC3339)))
 		},
 		number: func(r *http.Request) int { return after(r.Header.Get("X-Amz-Security-Token"), "token-") },
 		kind: func(r *http.Request) string {
@@ -250,9 +250,9 @@ func google(t *testing.T) service {
 	}
 	return service{
 		root: "gs://" + server.Bucket + "/root", partSize: 256 << 10, hosts: []string{"sts.googleapis.com"}, backend: proxy,
-		hand: func(w http.ResponseWriter, _ *http.Request, number int) {
+		hand: func(w http.ResponseWriter, _ *http.Request, number int, lives time.Duration) {
 			answer(w, http.StatusOK, fmt.Sprintf(`{"access_token": "token-%d", "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
-				"token_type": "Bearer", "expires_in": %d}`, number, inAnHour))
+				"token_type": "Bearer", "expires_in": %d}`, number, max(1, int(lives.Seconds()))))
 		},
 		number: func(r *http.Request) int { return after(r.Header.Get("Authorization"), "Bearer token-") },
 		kind: func(r *http.Request) string {
@@ -283,14 +283,14 @@ func microsoft(t *testing.T) service {
 	return service{
 		root: "azure://" + server.Container + "/root", partSize: 256 << 10, hosts: []string{"login.microsoftonline.com"},
 		backend: backend(t, server.Endpoint, func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host }), // it names the account
-		hand: func(w http.ResponseWriter, r *http.Request, number int) {
+		hand: func(w http.ResponseWriter, r *http.Request, number int, lives time.Duration) {
 			switch {
 			case strings.HasSuffix(r.URL.Path, "/discovery/instance"):
 				answer(w, http.StatusOK, `{"tenant_discovery_endpoint": "`+authority+`/v2.0/.well-known/openid-configuration", "metadata": []}`)
 			case r.Method == http.MethodGet:
 				answer(w, http.StatusOK, `{"issuer": "`+authority+`/v2.0", "token_endpoint": "`+authority+`/oauth2/v2.0/token", "authorization_endpoint": "`+authority+`/oauth2/v2.0/authorize"}`)
 			default:
-				answer(w, http.StatusOK, fmt.Sprintf(`{"token_type": "Bearer", "expires_in": %d, "access_token": %q}`, inAnHour, claims(t, number)))
+				answer(w, http.StatusOK, fmt.Sprintf(`{"token_type": "Bearer", "expires_in": %d, "access_token": %q}`, int(lives.Seconds()), claims(t, number)))
 			}
 		},
 		number: func(r *http.Request) int { return claimed(r.Header.Get("Authorization")) },
@@ -326,7 +326,7 @@ func microsoft(t *testing.T) service {
 func claims(t *testing.T, number int) string {
 	now := time.Now().Unix()
 	text, err := json.Marshal(map[string]any{
-		"aud": "https://storage.azure.com", "iss": "https://sts.windows.net/tenant/", "iat": now - 60, "nbf": now - 60, "exp": now + inAnHour, "number": number,
+		"aud": "https://storage.azure.com", "iss": "https://sts.windows.net/tenant/", "iat": now - 60, "nbf": now - 60, "exp": now + 3600, "number": number,
 	})
 	if err != nil {
 		t.Error(err)
