@@ -17,7 +17,7 @@ import (
 
 func client(t *testing.T, s *kfptest.Server, change ...func(*kfp.Config)) *kfp.Client {
 	t.Helper()
-	cfg := kfp.Config{URL: s.URL + "/", Budget: 5 * time.Second}
+	cfg := kfp.Config{URL: s.URL + "/", Budget: time.Minute}
 	for _, f := range change {
 		f(&cfg)
 	}

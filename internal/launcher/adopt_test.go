@@ -140,7 +140,7 @@ func TestNothingIsAdopted(t *testing.T) {
 func TestAdoptionWaits(t *testing.T) {
 	ref := driverclient.TaskRef{Step: "work", TaskID: "task-0"}
 	s := newLeft(t, ref, map[string]string{"1.data.json": fmt.Sprintf(leftData, 1), "1.millrace.json": leftSucceeded, "1.DONE.lock": `""`})
-	s.service.Close()
+	s.goesAway()
 	if _, err := s.pod.attempt(t.Context(), &driverclient.Task{Ref: ref, Token: 7, AdoptAttempt: new(1)}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -164,11 +164,6 @@ func newLeft(t *testing.T, ref driverclient.TaskRef, files map[string]string) *l
 	}
 	service := httptest.NewServer(records.Handler(slog.New(slog.DiscardHandler)))
 	t.Cleanup(func() { service.Close(); records.Close() })
-	client, err := metadata.New(metadata.Config{URL: service.URL, Budget: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
 	store := mem.New()
 	for name, text := range files {
 		if err := store.Put(t.Context(), "F/kfp-1/"+ref.Step+"/"+ref.TaskID+"/"+name, objstore.Bytes([]byte(text)), objstore.PutOptions{}); err != nil {
@@ -180,10 +175,30 @@ func newLeft(t *testing.T, ref driverclient.TaskRef, files map[string]string) *l
 		session: session, terms: driverclient.Terms{TTL: time.Minute, RenewEvery: 20 * time.Second, OrphanGrace: time.Minute},
 		flow: &flowdef.Definition{Flow: "F", StartStep: "start", EndStep: "end", Datastore: flowdef.Datastore{Type: "s3", Root: "s3://b/p"}},
 	}
-	return &left{
-		t: t, pod: &pod{worker: w, store: store, metadata: client}, driver: driver, service: service,
+	l := &left{
+		t: t, pod: &pod{worker: w, store: store}, driver: driver, service: service,
 		path: service.URL + "/flows/F/runs/kfp-1/steps/" + ref.Step + "/tasks/" + ref.TaskID,
 	}
+	l.patience(time.Minute)
+	return l
+}
+
+// patience is for how long the worker waits for the metadata service.
+func (l *left) patience(budget time.Duration) {
+	l.t.Helper()
+	client, err := metadata.New(metadata.Config{URL: l.service.URL, Budget: budget})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(client.Close)
+	l.pod.metadata = client
+}
+
+// goesAway takes the metadata service away for good.
+func (l *left) goesAway() {
+	l.t.Helper()
+	l.service.Close()
+	l.patience(50 * time.Millisecond)
 }
 
 // outcome is the one that was reported, in words.

@@ -146,7 +146,7 @@ func TestCloneWaits(t *testing.T) {
 	ref := driverclient.TaskRef{Step: "work", TaskID: "task-0"}
 	s := newLeft(t, ref, nil)
 	s.origin(ref, whole(cloneSucceeded))
-	s.service.Close()
+	s.goesAway()
 	if _, err := s.pod.attempt(t.Context(), &driverclient.Task{Ref: ref, Token: 7, CloneFrom: "kfp-0"}, time.Now()); err != nil {
 		t.Fatal(err)
 	}

@@ -31,15 +31,15 @@ func TestNothingIsLeft(t *testing.T) {
 		name, script string
 		left         []string
 	}{
-		{"a daemon", `setsid sleep 1001 >/dev/null 2>&1 & exit 0`, []string{"sleep 1001"}},
-		{"forked twice", `(setsid sh -c 'sleep 1002 & exit' >/dev/null 2>&1 &) ; exit 0`, []string{"sleep 1002"}},
+		{"a daemon", `setsid sleep 1001 >/dev/null 2>&1 & until pgrep -x -f 'sleep 1001' >/dev/null; do :; done`, []string{"sleep 1001"}},
+		{"forked twice", `(setsid sh -c 'sleep 1002 & exit' >/dev/null 2>&1 &); until pgrep -x -f 'sleep 1002' >/dev/null; do :; done`, []string{"sleep 1002"}},
 		{
 			"a tree", `setsid sh -c 'sleep 1003 & sleep 1004 & wait' >/dev/null 2>&1 &
 			until [ $(pgrep -c -x -f 'sleep 100[34]') = 2 ]; do :; done`,
 			[]string{"sh -c sleep 1003 & sleep 1004 & wait", "sleep 1003", "sleep 1004"},
 		},
 		{"deaf to all but SIGKILL", `(trap '' TERM HUP INT; exec sleep 1005) >/dev/null 2>&1 & until pgrep -x -f 'sleep 1005' >/dev/null; do :; done`, []string{"sleep 1005"}},
-		{"a helper that ends by itself", `sleep 0.05 >/dev/null 2>&1 &`, nil},
+		{"a helper that ends by itself", `(while kill -0 $$; do :; done) >/dev/null 2>&1 &`, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, _ := sh(t, test.script)
@@ -66,7 +66,7 @@ func TestPipeHolders(t *testing.T) {
 		}
 	})
 	t.Run("does not finish", func(t *testing.T) {
-		c, out := sh(t, `setsid sleep 1006 & echo first; exit 5`)
+		c, out := sh(t, `setsid sleep 1006 & until pgrep -x -f 'sleep 1006' >/dev/null; do :; done; echo first; exit 5`)
 		c.Drain = 200 * time.Millisecond
 		exit, err := s.Run(t.Context(), c)
 		if err != nil || exit.Code != 5 || out.String() != "first\n" || !slices.Equal(exit.Left, []string{"sleep 1006"}) {
@@ -101,7 +101,7 @@ func TestOthersAreSpared(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSupervisor(t)
-	c, _ := sh(t, `setsid sleep 1008 >/dev/null 2>&1 &`)
+	c, _ := sh(t, `setsid sleep 1008 >/dev/null 2>&1 & until pgrep -x -f 'sleep 1008' >/dev/null; do :; done`)
 	exit, err := s.Run(t.Context(), c)
 	if err != nil || !slices.Equal(exit.Left, []string{"sleep 1008"}) {
 		t.Errorf("%+v, %v", exit, err)

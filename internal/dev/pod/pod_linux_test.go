@@ -123,14 +123,16 @@ func TestLeftovers(t *testing.T) {
 func TestTerminate(t *testing.T) {
 	for _, test := range []struct {
 		name, script string
+		grace        time.Duration
 		code         int
 	}{
-		{"obedient", "trap 'exit 5' TERM; echo up; while :; do sleep 0.02; done", 5},
-		{"by default", "echo up; exec sleep 1000", 143},
-		{"deaf", "trap '' TERM; echo up; while :; do sleep 0.02; done", 137},
+		{"obedient", "trap 'exit 5' TERM; echo up; while :; do sleep 0.02; done", time.Minute, 5},
+		{"by default", "echo up; exec sleep 1000", time.Minute, 143},
+		{"deaf", "trap '' TERM; echo up; while :; do sleep 0.02; done", 200 * time.Millisecond, 137},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			spec := sh(t, test.script)
+			spec.Grace = test.grace
 			p := begin(t, spec)
 			until(t, spec, "up")
 			p.Terminate()

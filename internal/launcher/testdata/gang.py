@@ -1,6 +1,7 @@
 """A gang whose members talk to each other, once the first try is over."""
 
 import os
+import pathlib
 import socket
 import time
 
@@ -18,8 +19,12 @@ class GangFlow(FlowSpec):
     def train(self):
         gang = current.parallel
         if current.retry_count == 0:
+            there = pathlib.Path.home() / "rank-0-is-there"
             if gang.node_index == 1:
+                while not there.exists():
+                    time.sleep(0.05)
                 raise ValueError("as asked")
+            there.touch()
             time.sleep(600)  # until it is told that the other has failed
         self.said = [gang.num_nodes, gang.node_index, gang.control_task_id]
         address = gang.main_ip, int(os.environ["MF_MASTER_PORT"])
