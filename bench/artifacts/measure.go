@@ -38,14 +38,22 @@ func (b *bench) run(ctx context.Context, argv, env []string) (measured, error) {
 	cmd.Env = append(append(b.environment(work), "MARKS="+marks), env...)
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
-	before := b.server.requests.Load()
+	before, err := b.server.requests()
+	if err != nil {
+		return measured{}, err
+	}
 	if err := cmd.Start(); err != nil {
 		return measured{}, err
 	}
 	peak := watch(cmd.Process.Pid)
 	err = cmd.Wait()
 	ended := float64(time.Now().UnixMicro()) / 1e6
-	m := measured{peak: peak(), requests: float64(b.server.requests.Load() - before)}
+	m := measured{peak: peak()}
+	if err == nil {
+		var after int
+		after, err = b.server.requests()
+		m.requests = float64(after - before)
+	}
 	if err != nil {
 		return m, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, said.String())
 	}
