@@ -132,7 +132,7 @@ test-python-oldest: build .venv-oldest/.ready
 	$(WITH_SCRATCH) .venv-oldest/bin/python -m pytest -q -n 2 -p no:cacheprovider --basetemp="$$made/pytest" python/tests
 
 .PHONY: test-e2e
-test-e2e: build venvs .cache/checkpoint/.ready $(SERVERS)
+test-e2e: build venvs .venv-oldest/.ready .cache/checkpoint/.ready $(SERVERS)
 	$(WITH_SCRATCH) .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=5 -p no:cacheprovider --basetemp="$$made/pytest" test/e2e $(ARGS)
 
 .PHONY: test-chaos

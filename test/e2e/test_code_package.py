@@ -5,11 +5,12 @@ import gzip
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 
 import pytest
 from harness import client
-from harness.paths import FLOWS
+from harness.paths import FLOWS, OLDEST_PYTHON
 from harness.stack import Run
 
 
@@ -137,3 +138,32 @@ def test_bad_package(deployed, what):
 
     left = [str(p) for p in run.stack.folder.rglob("*") if "escaped" in p.name or p.name == "zeros"]
     assert not left, left
+
+
+def test_package_without_our_extension(deployed, tmp_path):
+    run_without_our_extension(deployed, tmp_path)
+
+
+def test_oldest_metaflow(own_stack, tmp_path):
+    """Deployed and run with it; read, as ever, with the newest."""
+    stack = own_stack(python=OLDEST_PYTHON)
+    deployed = Deployed(stack)
+    run = stack.trigger(FLOWS / "wide.py")
+    run.wait()
+    ours = client.read(run)
+    client.same(ours, client.plain_run(FLOWS / "wide.py", tmp_path / "plain", stack))
+    assert "metaflow_version:2.18.0" in ours["system_tags"]
+    run_without_our_extension(deployed, tmp_path)
+
+
+def run_without_our_extension(deployed, folder):
+    """Metaflow is told in the package which extensions there are; the launcher's shim becomes one."""
+    stack, package = deployed.stack, folder / "package.tgz"
+    saved = {**stack.environment, "METAFLOW_EXTENSIONS_SEARCH_DIRS": "/nowhere"}
+    subprocess.run([str(stack.python), str(FLOWS / "wide.py"), "--no-pylint", "package", "save", str(package)], env=saved, cwd=folder, check=True)
+    with tarfile.open(package) as archive:
+        assert not [name for name in archive.getnames() if "millrace" in name]
+    run = deployed.run(package.read_bytes())
+    run.wait()
+    read = client.read(run)
+    assert read["successful"] and [t["artifacts"]["total"]["value"] for t in read["steps"]["end"]] == [{"int": "5"}]

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from typing import Any
 
-from .paths import CLIENT_PYTHON, PYTHON
+from .paths import CLIENT_PYTHON
 from .stack import Run, Stack, flow_name
 
 HERE = pathlib.Path(__file__).parent
@@ -95,9 +95,9 @@ def plain(script: pathlib.Path, folder: pathlib.Path, stack: Stack, command: str
 
 def metaflow(environment: dict[str, str], script: pathlib.Path, folder: pathlib.Path, command: str, *args: str,
              top: tuple[str, ...] = ()) -> tuple[subprocess.CompletedProcess, str]:
-    """Metaflow's own `run` or `resume`, and the run's id."""
+    """Metaflow's own `run` or `resume` with the user's Python, and the run's id."""
     file = folder / "run-id"
-    done = subprocess.run([str(PYTHON), str(script), "--no-pylint", *top, command, "--run-id-file", str(file), *args],
+    done = subprocess.run(["python", str(script), "--no-pylint", *top, command, "--run-id-file", str(file), *args],
                           env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
     return done, file.read_text().strip()
 

@@ -8,6 +8,8 @@ FAILPOINT_BIN = ROOT / ".cache" / "failpoints"
 TOOLS = ROOT / ".cache" / "bin"
 FLOWGEN = ROOT / ".cache" / "flowgen"
 PYTHON = ROOT / ".venv" / "bin" / "python"
+# That with the oldest Metaflow which is supported.
+OLDEST_PYTHON = ROOT / ".venv-oldest" / "bin" / "python"
 CLIENT_PYTHON = ROOT / ".venv-client" / "bin" / "python"
 EXAMPLES = ROOT / "examples"
 # What stands in for things of the world outside.

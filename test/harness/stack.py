@@ -95,11 +95,11 @@ class Stack:
     """`driver dev` on a home of its own."""
 
     def __init__(self, folder: pathlib.Path, *, slots: int = 4, s3=None, store=None, bin: pathlib.Path = BIN, args: tuple[str, ...] = (),
-                 environment: dict[str, str] | None = None):
-        self.folder, self.bin, self.s3 = folder, bin, s3
+                 environment: dict[str, str] | None = None, python: pathlib.Path = PYTHON):
+        self.folder, self.bin, self.s3, self.python = folder, bin, s3, python
         self.home = folder / "home"
         self.args = ["--slots", str(slots), *args]
-        extra = dict(environment or {})
+        extra = {"PATH": f"{python.parent}:{os.environ['PATH']}", **(environment or {})}
         store = store or s3
         if store is not None:
             self.args += store.flags
@@ -159,7 +159,7 @@ class Stack:
 
     def flow(self, script: pathlib.Path, *args: str, **options: Any) -> subprocess.CompletedProcess:
         """`python flow.py ...`, typed in the flow's own folder."""
-        return self.command([str(PYTHON), str(script), "--no-pylint", *args], cwd=script.parent, **options)
+        return self.command([str(self.python), str(script), "--no-pylint", *args], cwd=script.parent, **options)
 
     def create(self, script: pathlib.Path, *args: str, top: tuple[str, ...] = (), **options: Any) -> subprocess.CompletedProcess:
         return self.flow(script, *top, "kubeflow-pipelines", "create", *args, **options)
