@@ -45,7 +45,7 @@ def test_examples(server, tmp_path, own_stack, plain_runs):
             native = pool.submit(plain_run, stack, IN_CLOUD, tmp_path)
         with client.Reader(client.client_environment(stack), tmp_path) as reader:
             for name, run in runs.items():
-                run.wait()
+                run.wait(timeout=300)  # all have run at once
                 ours = reader.read(run.pathspec)
                 plain = reader.read(native.result()) if name == IN_CLOUD else plain_runs(script_of(name), *arguments_of(name))
                 if name == "gang":

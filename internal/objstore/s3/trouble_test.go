@@ -38,6 +38,7 @@ func TestWrongSettingsSayWhatToDo(t *testing.T) {
 		{"wrong secret", "wrong", server.Endpoint, server.Bucket, fs.ErrPermission, []string{"AWS_SECRET_ACCESS_KEY", "s3://flows/root/"}},
 		{"no bucket", "", server.Endpoint, "nowhere", nil, []string{`there is no bucket "nowhere"`, "METAFLOW_DATASTORE_SYSROOT_S3"}},
 		{"no server", "", "http://127.0.0.1:1", server.Bucket, objstore.ErrTransient, []string{"refused", "METAFLOW_S3_ENDPOINT_URL (http://127.0.0.1:1)"}},
+		{"no TLS", "", strings.Replace(server.Endpoint, "http:", "https:", 1), server.Bucket, nil, []string{"does not speak TLS"}},
 		{"no such host", "", "http://store.invalid", server.Bucket, objstore.ErrTransient, []string{"store.invalid", "METAFLOW_S3_ENDPOINT_URL"}},
 	}
 	for _, r := range rows {
