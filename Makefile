@@ -174,10 +174,11 @@ bench: ## Measure the core and the saving of artifacts: ratios and events, compa
 	go test -run '^$$' -bench . -benchtime 1x ./internal/schedule
 
 .PHONY: bench-data
-bench-data: build venvs .venv-bench/.ready $(TOOLS)/versitygw ## Compare the data plane with today's tools on this machine (BENCH=, BENCH_ARTIFACTS=, BENCH_TASK= pass flags on)
+bench-data: build venvs .venv-bench/.ready $(TOOLS)/versitygw ## Compare the data plane with today's tools on this machine (BENCH=, BENCH_ARTIFACTS=, BENCH_HUGE=, BENCH_TASK= pass flags on)
 	go build -o .cache/bench/ ./bench/...
 	.cache/bench/transfer $(BENCH)
 	.cache/bench/artifacts $(BENCH_ARTIFACTS)
+	.cache/bench/artifacts -cases huge -inputs 1 $(BENCH_HUGE)
 	.venv/bin/python bench/task.py $(BENCH_TASK)
 
 .PHONY: fuzz-smoke

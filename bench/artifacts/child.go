@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/millrace/millrace/internal/artifact"
 	"github.com/millrace/millrace/internal/objstore/open"
 	"github.com/millrace/millrace/internal/tasksocket"
@@ -27,6 +29,11 @@ func launch(args []string) int {
 		return 1
 	}
 	return code
+}
+
+func inMemory(folder string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(folder, &st) == nil && st.Type == unix.TMPFS_MAGIC
 }
 
 type always struct{}
@@ -53,7 +60,7 @@ func serveTask(scope tasksocket.Scope, inputsFile string, argv []string) (code i
 	}
 	socket := filepath.Join(folder, "s")
 	server, err := tasksocket.Serve(context.Background(), tasksocket.Config{
-		SocketPath: socket, SpoolDir: spool, Scope: scope, Inputs: inputs, Guard: always{},
+		SocketPath: socket, SpoolDir: spool, SpoolInMemory: inMemory(spool), Scope: scope, Inputs: inputs, Guard: always{},
 		Stores:    open.New(open.Options{}.FromEnvironment(os.Getenv)),
 		Artifacts: artifact.New(artifact.Config{TempDir: encode, CacheDir: filepath.Join(folder, "artifacts"), CacheBytes: 1 << 30}),
 		Note:      func(line string) { fmt.Fprintln(os.Stderr, "note:", line) },

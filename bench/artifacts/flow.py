@@ -68,6 +68,10 @@ class DataFlow(FlowSpec):
         elif CASE == "small":
             for i in range(COUNT):
                 setattr(self, "small_%d" % i, half_compressible(SIZE, "%s-%d" % (os.environ["SEED"], i)))
+        elif CASE == "huge":
+            # A quarter of it does not shrink; made without a second copy.
+            block = half_compressible(4 << 20, os.environ["SEED"]) + bytes(4 << 20)
+            self.huge = b"".join([block] * (SIZE // len(block)))
         leave()
         self.next(self.consume)
 
@@ -76,6 +80,8 @@ class DataFlow(FlowSpec):
         mark("user")
         if CASE == "big":
             assert len(self.big) == SIZE
+        elif CASE == "huge":
+            assert len(self.huge) == SIZE
         else:
             assert sum(len(getattr(self, "small_%d" % i)) for i in range(COUNT)) == COUNT * SIZE
         leave()

@@ -1,8 +1,10 @@
 // Command artifacts measures tasks that store and read artifacts: Metaflow's
 // own S3 client in the task's process against the task socket, the same tasks
-// on the same S3 server, one after the other in turn.
+// on the same S3 server, one after the other in turn. The case huge tells how
+// much memory either needs for one artifact of some GiB.
 //
 //	go run ./bench/artifacts -rounds 3
+//	go run ./bench/artifacts -cases huge -inputs 1
 package main
 
 import (
@@ -21,6 +23,10 @@ type options struct {
 	count, inputs  int
 	rounds         int
 	cases          string
+	huge           int64
+	// GiB, by commas
+	limits, stockLimits string
+	tasks               string
 }
 
 func main() {
@@ -35,7 +41,11 @@ func main() {
 	flag.IntVar(&o.count, "count", 200, "small artifacts of a task")
 	flag.IntVar(&o.inputs, "inputs", 500, "inputs of the join")
 	flag.IntVar(&o.rounds, "rounds", 3, "times each task is run; the median counts")
-	flag.StringVar(&o.cases, "cases", "join,big,small", "what to measure")
+	flag.StringVar(&o.cases, "cases", "join,big,small", "what to measure; huge besides, which takes root")
+	flag.Int64Var(&o.huge, "huge", 3<<30, "bytes of the huge artifact")
+	flag.StringVar(&o.limits, "limits", "3.25,3.5,4,5", "GiB of memory for a task with the huge artifact, the first that is enough counts")
+	flag.StringVar(&o.stockLimits, "stock-limits", "6.5,7.5,9", "the same by Metaflow alone; empty leaves it out")
+	flag.StringVar(&o.tasks, "tasks", "", "folder for the tasks' own files (default: beside the server's)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -70,6 +80,15 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	printTable(os.Stdout, rows)
-	return nil
+	if len(rows) > 0 {
+		printTable(os.Stdout, rows)
+	}
+	if !b.wants("huge") {
+		return nil
+	}
+	huge, err := b.measureHuge(ctx)
+	if err == nil {
+		printLimited(os.Stdout, o.huge, huge)
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ type measured struct {
 	// toUser, inUser and after are the wall seconds from the process's start
 	// to the user's code, in it, and from its end to that of the process.
 	toUser, inUser, after float64
+	wall                  float64 // seconds, from start to end
 	cpu                   float64 // seconds, of all its processes
 	peak                  float64 // MiB, of all its processes together
 	requests              float64
@@ -28,8 +30,11 @@ type measured struct {
 func (b *bench) run(ctx context.Context, argv, env []string) (measured, error) {
 	marks := filepath.Join(b.folder, "marks")
 	_ = os.Remove(marks)
+	if b.group != nil {
+		argv = b.group.inside(argv)
+	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	work, err := os.MkdirTemp(b.folder, "work-")
+	work, err := os.MkdirTemp(cmp.Or(b.options.tasks, b.folder), "work-")
 	if err != nil {
 		return measured{}, err
 	}
@@ -45,10 +50,11 @@ func (b *bench) run(ctx context.Context, argv, env []string) (measured, error) {
 	if err := cmd.Start(); err != nil {
 		return measured{}, err
 	}
-	peak := watch(cmd.Process.Pid)
+	started, peak := time.Now(), watch(cmd.Process.Pid)
 	err = cmd.Wait()
+	wall := time.Since(started).Seconds()
 	ended := float64(time.Now().UnixMicro()) / 1e6
-	m := measured{peak: peak()}
+	m := measured{wall: wall, peak: peak()}
 	if err == nil {
 		var after int
 		after, err = b.server.requests()

@@ -37,7 +37,8 @@ type bench struct {
 	server         *server
 	store          objstore.Store
 	pool           *artifact.Pool
-	tasks          int
+	started        int
+	group          *group // nil: without a limit
 }
 
 func newBench(o options, folder string, s *server) (*bench, error) {
@@ -89,8 +90,8 @@ func (b *bench) task(ours bool, step, task string, more ...string) (argv, env []
 }
 
 func (b *bench) step(ctx context.Context, ours bool, step, inputs string, env ...string) (string, measured, error) {
-	b.tasks++
-	name := fmt.Sprintf("t-%d", b.tasks)
+	b.started++
+	name := fmt.Sprintf("t-%d", b.started)
 	file := filepath.Join(b.folder, "inputs")
 	if err := os.WriteFile(file, []byte(inputs), 0o600); err != nil {
 		return "", measured{}, err
