@@ -28,8 +28,8 @@ func newBuffers(ceiling, usual int64) *buffers {
 // for all the others.
 func (b *buffers) weight(size int64) int64 { return min(max(size, b.usual), b.ceiling) }
 
-// take waits for a buffer. Who has one waits for nothing that another has who
-// waits here.
+// take waits for a buffer. Who waits holds no place in the store's limit: else
+// those who hold the buffers could wait for it.
 func (b *buffers) take(ctx context.Context, size int64) ([]byte, error) {
 	if err := b.room.Acquire(ctx, b.weight(size)); err != nil {
 		return nil, context.Cause(ctx)

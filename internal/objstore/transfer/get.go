@@ -9,6 +9,11 @@ import (
 	"github.com/millrace/millrace/internal/objstore"
 )
 
+// errCrowded ends the first request of an object in parts when there is no room
+// for one more: it is waited for without a request. What is waited for may need
+// the place in the limit that a request takes.
+var errCrowded = errors.New("too many objects in parts at a time")
+
 // errOverwritten ends a get whose parts are of two contents.
 var errOverwritten = errors.New("the object was overwritten while it was read")
 
@@ -47,21 +52,34 @@ func (s *Store) inParts(ctx context.Context, key string, r objstore.Range, fn fu
 		if g.end-g.next <= part {
 			return fn(info, body)
 		}
-		if err := g.begin(); err != nil {
-			return err
+		if !s.engine.gets.TryAcquire(1) {
+			return errCrowded
 		}
+		buffer, ok := s.engine.buffers.try(part)
+		if !ok {
+			s.engine.gets.Release(1)
+			return errCrowded
+		}
+		g.begin(buffer)
 		return g.readFirst(info, body)
 	})
-	if g.first == nil {
-		return err
-	}
-	defer s.engine.gets.Release(1)
-	close(g.first.filled)
-	if err == nil {
+	switch {
+	case errors.Is(err, errCrowded):
+		if err := s.engine.gets.Acquire(ctx, 1); err != nil {
+			return context.Cause(ctx)
+		}
+		g.begin(nil)
 		err = g.read(fn)
-	} else {
+	case g.first == nil:
+		return err
+	case err == nil:
+		close(g.first.filled)
+		err = g.read(fn)
+	default:
+		close(g.first.filled)
 		g.giveBack(g.first)
 	}
+	defer s.engine.gets.Release(1)
 	cancel()
 	for p := range g.queue {
 		g.giveBack(p)
@@ -78,7 +96,7 @@ type get struct {
 	// next is where the first part begins that is not asked for, end is where
 	// the last one ends.
 	next, end int64
-	// first is the part that the first request brings.
+	// first is the part that the first request brings, if there was room.
 	first *part
 	own   []byte
 	// A place in the queue is a part asked for and not read yet. What comes
@@ -87,24 +105,15 @@ type get struct {
 	demand chan struct{}
 }
 
-// begin has the other parts fetched while the first one is read. It waits until
-// it is among the few that are read at a time, with room for more than one part
-// each, and for a buffer: nobody who has these waits for the place in the limit
-// that this request takes.
-func (g *get) begin() error {
-	engine := g.store.engine
-	if err := engine.gets.Acquire(g.ctx, 1); err != nil {
-		return context.Cause(g.ctx)
+// begin has parts fetched: all, or the others while the first one is read into
+// the buffer.
+func (g *get) begin(buffer []byte) {
+	if buffer != nil {
+		g.first = newPart(buffer, false)
+		g.next += int64(len(buffer))
 	}
-	buffer, err := engine.buffers.take(g.ctx, engine.cfg.PartSize)
-	if err != nil {
-		engine.gets.Release(1)
-		return err
-	}
-	g.first, g.next = newPart(buffer, false), g.next+int64(len(buffer))
-	g.queue, g.demand = make(chan *part, engine.cfg.AtOnce-1), make(chan struct{})
+	g.queue, g.demand = make(chan *part, g.store.engine.cfg.AtOnce-1), make(chan struct{})
 	go g.fetchAll()
-	return nil
 }
 
 func (g *get) readFirst(info objstore.Info, body io.Reader) error {
@@ -125,7 +134,10 @@ func (g *get) same(info objstore.Info) error {
 
 // read lets fn read the parts in their order while the next ones are fetched.
 func (g *get) read(fn func(objstore.Info, io.Reader) error) error {
-	r := &reader{get: g, held: g.first, left: g.first.data}
+	r := &reader{get: g, held: g.first}
+	if g.first != nil {
+		r.left = g.first.data
+	}
 	err := fn(g.info, r)
 	if err != nil && r.err != nil && !errors.Is(r.err, io.EOF) {
 		// What fn makes of a broken body is not its own error.

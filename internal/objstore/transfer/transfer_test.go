@@ -150,15 +150,17 @@ func TestOverwrittenMeanwhile(t *testing.T) {
 	}
 }
 
-// Many transfers in little memory, few places of the limit and callbacks that
-// hold what others wait for get on, never waiting for each other in a circle.
+// Many transfers in little memory, few places of the limit, with requests that
+// fail and callbacks that hold what others wait for get on, never waiting for each other in a circle.
 func TestManyInLittleMemory(t *testing.T) {
 	want := content(7_700)
 	kept := holding(t, want)
 	if err := kept.Put(t.Context(), "little", objstore.Bytes("x"), objstore.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	store := small(3000).Wrap(limit.Wrap(kept, limit.New(2)), limit.Wrap(kept, limit.New(2)))
+	flaky := &objstoretest.Flaky{Store: kept, After: objstoretest.Times(40, objstoretest.Transient("broken"))}
+	again := retry.New(retry.Config{First: time.Millisecond})
+	store := small(3000).Wrap(again.Wrap(limit.Wrap(flaky, limit.New(2))), again.Wrap(limit.Wrap(flaky, limit.New(2))))
 	rooms := make(chan struct{}, 2)
 	var group errgroup.Group
 	for n := range 50 {
