@@ -37,47 +37,23 @@ func (s *Store) Get(ctx context.Context, key string, r objstore.Range, fn func(o
 }
 
 func (s *Store) inParts(ctx context.Context, key string, r objstore.Range, fn func(objstore.Info, io.Reader) error) error {
-	part := s.engine.cfg.PartSize
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g := &get{store: s, key: key, ctx: ctx}
-	err := s.next.Get(ctx, key, objstore.Range{Offset: r.Offset, Length: part}, func(info objstore.Info, body io.Reader) error {
-		if g.first != nil {
-			return g.readFirst(info, body)
-		}
-		g.info, g.next, g.end = info, r.Offset, info.Size
-		if r.Length >= 0 {
-			g.end = min(g.end, r.Offset+r.Length)
-		}
-		if g.end-g.next <= part {
-			return fn(info, body)
-		}
-		if !s.engine.gets.TryAcquire(1) {
-			return errCrowded
-		}
-		buffer, ok := s.engine.buffers.try(part)
-		if !ok {
-			s.engine.gets.Release(1)
-			return errCrowded
-		}
-		g.begin(buffer)
-		return g.readFirst(info, body)
-	})
+	small, err := g.ask(r, fn)
 	switch {
+	case small:
+		return err
 	case errors.Is(err, errCrowded):
 		if err := s.engine.gets.Acquire(ctx, 1); err != nil {
 			return context.Cause(ctx)
 		}
 		g.begin(nil)
 		err = g.read(fn)
-	case g.first == nil:
-		return err
-	case err == nil:
-		close(g.first.filled)
-		err = g.read(fn)
-	default:
-		close(g.first.filled)
+	case err != nil:
 		g.giveBack(g.first)
+	default:
+		err = g.read(fn)
 	}
 	defer s.engine.gets.Release(1)
 	cancel()
@@ -103,6 +79,39 @@ type get struct {
 	// from demand says that the reader waits for the next one.
 	queue  chan *part
 	demand chan struct{}
+}
+
+// ask makes the first request. An object of one part is small: fn reads it, or
+// why not. Of another one it brings the first part, if there is room.
+func (g *get) ask(r objstore.Range, fn func(objstore.Info, io.Reader) error) (small bool, err error) {
+	engine := g.store.engine
+	size := engine.cfg.PartSize
+	err = g.store.next.Get(g.ctx, g.key, objstore.Range{Offset: r.Offset, Length: size}, func(info objstore.Info, body io.Reader) error {
+		if g.first != nil {
+			return g.readFirst(info, body)
+		}
+		g.info, g.next, g.end = info, r.Offset, info.Size
+		if r.Length >= 0 {
+			g.end = min(g.end, r.Offset+r.Length)
+		}
+		if g.end-g.next <= size {
+			return fn(info, body)
+		}
+		if !engine.gets.TryAcquire(1) {
+			return errCrowded
+		}
+		buffer, ok := engine.buffers.try(size)
+		if !ok {
+			engine.gets.Release(1)
+			return errCrowded
+		}
+		g.begin(buffer)
+		return g.readFirst(info, body)
+	})
+	if g.first != nil {
+		close(g.first.filled)
+	}
+	return g.first == nil && !errors.Is(err, errCrowded), err
 }
 
 // begin has parts fetched: all, or the others while the first one is read into
