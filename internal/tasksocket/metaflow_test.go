@@ -53,7 +53,7 @@ func (s *stack) run(t *testing.T, scope Scope, env []string, args ...string) (Ou
 	if err := task.Register(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f := serve(t, func(c *Config) { c.Scope, c.Metadata = scope, task })
+	f := serve(t, func(c *Config) { c.Scope, c.Metadata, c.SpoolInMemory = scope, task, true })
 	f.store.Store = s.store
 	flow, err := filepath.Abs("testdata/socketflow.py")
 	if err != nil {

@@ -20,6 +20,7 @@ class SocketFlow(FlowSpec):
             sys.exit(0)
         if os.environ.get("RAISE"):
             raise ValueError("as asked")
+        assert len(self.large) == 3 << 20
         self.y = self.input * 2
         self.next(self.join)
 
