@@ -18,13 +18,15 @@ def s3(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared_stacks(tmp_path_factory):
-    """One running stack per store for all tests that do it no harm."""
+    """One running stack per store for all tests that do it no harm. Tasks on S3 run as anywhere, those on files share their bytecode."""
     stacks: dict[str, Stack] = {}
 
     def get(store: str, request) -> Stack:
         if store not in stacks:
             server = request.getfixturevalue("s3") if store == "s3" else None
             stacks[store] = Stack(tmp_path_factory.mktemp(store), s3=server).start()
+            if store == "files":
+                stacks[store].share_bytecode()
         return stacks[store]
 
     yield get

@@ -50,10 +50,8 @@ class Arena:
         self.keeper.stop()
 
     def deploy(self, script: pathlib.Path, rules: list[str] = ()) -> None:
-        self.stack.environment |= {
-            "MILLRACE_POD_ENV": failpoints.pod_environment(list(rules), self.log.path, SEED),
-            "MILLRACE_POD_RETRY_BACKOFF": "200ms", "MILLRACE_POD_RETRIES": "50",
-        }
+        self.stack.share_bytecode(failpoints.pod_environment(list(rules), self.log.path, SEED))
+        self.stack.environment |= {"MILLRACE_POD_RETRY_BACKOFF": "200ms", "MILLRACE_POD_RETRIES": "50"}
         self.stack.create(script, "--max-workers", str(WORKERS))
 
     def run(self, rules: list[str] = ()) -> Run:

@@ -16,7 +16,7 @@ import time
 
 import pytest
 from harness import client, document, flowgen, oracle, pods
-from harness.fleet import share_bytecode, started
+from harness.fleet import started
 from harness.paths import FAILPOINT_BIN, ORACLE_KEPT
 from harness.processes import mentioning, until
 from harness.s3 import free_port
@@ -44,7 +44,7 @@ class Arena:
         grpc, http = free_port(), free_port()
         self.stack = Stack(folder, slots=40, bin=FAILPOINT_BIN, args=(
             "--roles", "kfp", "--driver", f"127.0.0.1:{grpc}", "--driver-http", f"http://127.0.0.1:{http}", "--pod-proxy")).start()
-        share_bytecode(self.stack)
+        self.stack.share_bytecode()
         self.stack.environment |= {"MILLRACE_POD_RETRY_BACKOFF": "200ms", "MILLRACE_POD_RETRIES": "50"}
         metadata = Metadata(self.stack)
         self.services = {"metadata service": Keeper(metadata), "driver": Keeper(Driver(self.stack, grpc, http, *TERMS))}

@@ -1,4 +1,4 @@
-"""Width costs workers' time, not pods: 300 splits with 4 workers of which 2
+"""Width costs workers' time, not pods: 120 splits with 4 workers of which 2
 never get a place before the splits are done."""
 
 import json
@@ -6,11 +6,11 @@ import json
 from harness import client
 from harness.paths import FLOWS
 
-WIDTH = 300
+WIDTH = 120
 
 
 def test_wide_with_half_the_workers_pending(own_stack):
-    stack = own_stack(slots=2)  # a gate asks for too little to take a slot
+    stack = own_stack(slots=2).share_bytecode()  # a gate asks for too little to take a slot
     stack.create(FLOWS / "wide.py", "--max-workers", "4")
     run = stack.trigger(FLOWS / "wide.py", "--width", str(WIDTH))
     run.wait(timeout=900)

@@ -8,7 +8,6 @@ import pathlib
 from typing import Any
 
 from . import client, flowgen, oracle
-from .paths import BYTECODE
 from .stack import Run, Stack, flow_name
 
 
@@ -59,13 +58,8 @@ def started(stack: Stack, flow: flowgen.Flow, *, top: tuple[str, ...] = ()) -> R
 
 def spare(stack: Stack) -> None:
     """Saves the tasks of the flows that are deployed from here on what short ones spend most of their time on."""
-    share_bytecode(stack)
+    stack.share_bytecode()
     stack.environment["MILLRACE_LAUNCHER"] = "baked"  # what is fetched by each pod otherwise costs a fifth of a flow's time
-
-
-def share_bytecode(stack: Stack) -> None:
-    """Lets the tasks of the flows that are deployed from here on share what Python compiles: half of a short task's time."""
-    stack.environment["MILLRACE_POD_ENV"] = f"PYTHONPATH={BYTECODE},MILLRACE_TEST_BYTECODE={stack.folder / 'bytecode'}"
 
 
 def features(outcome: Outcome) -> collections.Counter[str]:

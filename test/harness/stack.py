@@ -12,7 +12,7 @@ import urllib.request
 from typing import Any
 
 from .environment import user_environment
-from .paths import BIN, PYTHON
+from .paths import BIN, BYTECODE, PYTHON
 from .processes import until
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELED")
@@ -122,6 +122,13 @@ class Stack:
             self.kill()
             raise AssertionError(f"driver dev did not start: {done.stderr}\n{self.log()}")
         self.environment = {**self.user, **parse_exports(done.stdout)}
+        return self
+
+    def share_bytecode(self, *variables: str) -> "Stack":
+        """Lets the tasks of the flows that are deployed from here on share what Python compiles: half of a short task's time.
+
+        Further variables of their pods are given as for MILLRACE_POD_ENV."""
+        self.environment["MILLRACE_POD_ENV"] = ",".join((f"PYTHONPATH={BYTECODE}", f"MILLRACE_TEST_BYTECODE={self.folder / 'bytecode'}", *variables))
         return self
 
     def log(self) -> str:
