@@ -233,3 +233,17 @@ def test_what_cannot_be_pickled_leaves_no_file(pickling, tmp_path):
 def test_as_ever_outside_of_a_save(pickling):
     assert pickling._Pickle().dumps(bytes(2 << 20), protocol=4) == pickle.dumps(bytes(2 << 20), protocol=4)
     assert pickling._Pickle().loads is pickle.loads
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_saves_go_in_portions_where_files_take_memory(pickling, tmp_path, in_memory):
+    storage = importlib.import_module("metaflow_extensions.millrace_runtime.plugins.storage")
+    batch = storage._Batch({"spool": str(tmp_path), "spool_in_memory": in_memory})
+    for i, size in enumerate((40 << 20, 24 << 20)):
+        assert not batch.full()
+        sha = "%040x" % i
+        for _ in range(2):  # equal artifacts of one task are one object
+            file = tmp_path / ("save-%d" % i)
+            batch.add("F/data/00/" + sha, pickling.Spooled(str(file), size, sha), {"cas_raw": False, "cas_version": 1})
+    assert bool(batch.full()) == in_memory
+    assert [item["file"] for item in batch.items] == [str(tmp_path / "save-0"), str(tmp_path / "save-1")]
