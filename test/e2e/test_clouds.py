@@ -1,5 +1,5 @@
-"""The examples on emulators of Google's and Azure's stores, read back by the
-stock client with its own SDKs: what a plain run is."""
+"""The examples on a server of each cloud's kind, read back by the stock client
+with its own SDKs: what a plain run is."""
 
 import concurrent.futures
 import json
@@ -10,6 +10,7 @@ from harness.clouds import AzureServer, GCSServer
 from harness.fleet import spare
 from harness.paths import EXAMPLES
 from harness.plain import without_words_of_gangs
+from harness.s3 import S3Server
 from harness.stack import Run, flow_name
 
 TEXTS = ("--package-suffixes", ".txt,.py")
@@ -34,7 +35,7 @@ FLOWS = {
 IN_CLOUD = "hello"
 
 
-@pytest.mark.parametrize("server", [GCSServer, AzureServer], ids=["gs", "azure"])
+@pytest.mark.parametrize("server", [S3Server, GCSServer, AzureServer], ids=["s3", "gs", "azure"])
 def test_examples(server, tmp_path, own_stack, plain_runs):
     assert set(FLOWS) == {folder.name for folder in EXAMPLES.iterdir() if folder.is_dir()}
     with server(tmp_path) as store:

@@ -20,17 +20,17 @@ def test_hello(stack, plain_runs, arguments):
     assert ours["id"].startswith("kfp-")
 
 
-def test_wordcount(stack, plain_runs):
+def test_wordcount(files, plain_runs):
     script = EXAMPLES / "wordcount" / "wordcount.py"
-    run = stack.run(script, "--top", "3", create=("--max-workers", "2"), top=TEXTS)
+    run = files.run(script, "--top", "3", create=("--max-workers", "2"), top=TEXTS)
     ours = client.read(run)
     client.same(ours, plain_runs(script, "--top", "3"))
     assert len(ours["steps"]["count"]) == len(list((script.parent / "texts").glob("*.txt")))
 
 
-def test_flaky(stack, plain_runs):
+def test_flaky(files, plain_runs):
     script = EXAMPLES / "flaky" / "flaky.py"
-    run = stack.run(script, "--failures", "2")
+    run = files.run(script, "--failures", "2")
     ours = client.read(run)
     client.same(ours, plain_runs(script, "--failures", "2"))
     fetch = ours["steps"]["fetch"][0]

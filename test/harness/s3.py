@@ -63,6 +63,12 @@ class S3Server:
             return False
         return True
 
+    def __enter__(self) -> "S3Server":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(30)
