@@ -56,9 +56,13 @@ class Arena:
         self.killer.start()
 
     def _kill_services(self, draw: random.Random) -> None:
-        while not self.over.wait(draw.uniform(2, 6)):
+        kills: collections.Counter[str] = collections.Counter()
+        while not self.over.wait(draw.uniform(1, 4)):
             with self.peace:
-                draw.choice(list(self.services.values())).role.kill()
+                # The one that died least comes first, so that a short run sees both.
+                name = min(self.services, key=lambda n: (kills[n], draw.random()))
+                kills[name] += 1
+                self.services[name].role.kill()
 
     @contextlib.contextmanager
     def calm(self):
