@@ -19,16 +19,17 @@ var _ objstore.Streamer = (*Store)(nil)
 // Stream implements objstore.Streamer: parts leave while the rest is made. What
 // turns out to fit into one request is one.
 //
-// One object streams at a time, through memory of its own: who makes it may
+// It goes through memory of its own, taken before it begins: who makes it may
 // hold what those wait for that hold the engine's buffers.
 func (s *Store) Stream(ctx context.Context, key string, most int64, opts objstore.PutOptions, write func(context.Context, io.Writer) error) error {
 	if _, ok := s.parts.(objstore.PartStore); !ok {
 		return errors.ErrUnsupported
 	}
-	if err := s.engine.streams.Acquire(ctx, 1); err != nil {
+	memory := min(most+1, streamed*s.engine.cfg.Whole)
+	if err := s.engine.streams.Acquire(ctx, memory); err != nil {
 		return context.Cause(ctx)
 	}
-	defer s.engine.streams.Release(1)
+	defer s.engine.streams.Release(memory)
 	for begun := 1; ; begun++ {
 		err := s.stream(ctx, key, most, opts, write)
 		if !errors.Is(err, objstore.ErrUploadGone) || begun == uploads {

@@ -27,7 +27,7 @@ import (
 // Config bounds an Engine. Zero values mean the defaults.
 type Config struct {
 	// Memory bounds the bytes of parts held at a time, over all transfers
-	// (default 64 MiB).
+	// (default 64 MiB), but for streams, which hold as much as four Wholes.
 	Memory int64
 	// PartSize is the size of the ranges that are read (default 8 MiB).
 	PartSize int64
@@ -42,7 +42,7 @@ type Config struct {
 type Engine struct {
 	cfg     Config
 	buffers *buffers
-	// gets and streams are those in parts under way.
+	// gets are those in parts under way, streams the memory of the others.
 	gets, streams *semaphore.Weighted
 }
 
@@ -61,7 +61,7 @@ func New(cfg Config) *Engine {
 	}
 	return &Engine{
 		cfg: cfg, buffers: newBuffers(cfg.Memory, cfg.PartSize),
-		gets: semaphore.NewWeighted(max(1, cfg.Memory/cfg.PartSize/2)), streams: semaphore.NewWeighted(1),
+		gets: semaphore.NewWeighted(max(1, cfg.Memory/cfg.PartSize/2)), streams: semaphore.NewWeighted(streamed * cfg.Whole),
 	}
 }
 
