@@ -45,17 +45,15 @@ func (s *Store) inParts(ctx context.Context, key string, r objstore.Range, fn fu
 	case small:
 		return err
 	case errors.Is(err, errCrowded):
-		if err := s.engine.gets.Acquire(ctx, 1); err != nil {
-			return context.Cause(ctx)
+		if err := g.wait(); err != nil {
+			return err
 		}
-		g.begin(nil)
 		err = g.read(fn)
 	case err != nil:
 		g.giveBack(g.first)
 	default:
 		err = g.read(fn)
 	}
-	defer s.engine.gets.Release(1)
 	cancel()
 	for p := range g.queue {
 		g.giveBack(p)
@@ -72,7 +70,7 @@ type get struct {
 	// next is where the first part begins that is not asked for, end is where
 	// the last one ends.
 	next, end int64
-	// first is the part that the first request brings, if there was room.
+	// first is the first part, once there is room for it.
 	first *part
 	own   []byte
 	// A place in the queue is a part asked for and not read yet. What comes
@@ -109,20 +107,38 @@ func (g *get) ask(r objstore.Range, fn func(objstore.Info, io.Reader) error) (sm
 		return g.readFirst(info, body)
 	})
 	if g.first != nil {
+		if err == nil {
+			g.first.filled <- len(g.first.data)
+		}
 		close(g.first.filled)
 	}
 	return g.first == nil && !errors.Is(err, errCrowded), err
 }
 
-// begin has parts fetched: all, or the others while the first one is read into
-// the buffer.
+// begin takes a buffer for the first part, and has the others fetched.
 func (g *get) begin(buffer []byte) {
-	if buffer != nil {
-		g.first = newPart(buffer, false)
-		g.next += int64(len(buffer))
-	}
+	g.first = newPart(buffer, false)
+	g.next += int64(len(buffer))
 	g.queue, g.demand = make(chan *part, g.store.engine.cfg.AtOnce-1), make(chan struct{})
 	go g.fetchAll()
+}
+
+// wait begins when there is room, and has the first part fetched like the
+// others. Nobody waits yet for what this get holds.
+func (g *get) wait() error {
+	engine := g.store.engine
+	if err := engine.gets.Acquire(g.ctx, 1); err != nil {
+		return context.Cause(g.ctx)
+	}
+	buffer, err := engine.buffers.take(g.ctx, engine.cfg.PartSize)
+	if err != nil {
+		engine.gets.Release(1)
+		return err
+	}
+	offset := g.next
+	g.begin(buffer)
+	go g.fetch(offset, g.first)
+	return nil
 }
 
 func (g *get) readFirst(info objstore.Info, body io.Reader) error {
@@ -144,9 +160,6 @@ func (g *get) same(info objstore.Info) error {
 // read lets fn read the parts in their order while the next ones are fetched.
 func (g *get) read(fn func(objstore.Info, io.Reader) error) error {
 	r := &reader{get: g, held: g.first}
-	if g.first != nil {
-		r.left = g.first.data
-	}
 	err := fn(g.info, r)
 	if err != nil && r.err != nil && !errors.Is(r.err, io.EOF) {
 		// What fn makes of a broken body is not its own error.
@@ -186,8 +199,10 @@ func (g *get) giveBack(p *part) {
 	}
 }
 
-// fetchAll asks for part after part.
+// fetchAll asks for part after part. When it has asked for all another get may
+// begin.
 func (g *get) fetchAll() {
+	defer g.store.engine.gets.Release(1)
 	defer close(g.queue)
 	for g.next < g.end && g.ctx.Err() == nil {
 		p, err := g.room(min(g.store.engine.cfg.PartSize, g.end-g.next))
