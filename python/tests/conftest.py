@@ -9,11 +9,19 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from deploying import User  # noqa: E402
+from fake_launcher import FakeLauncher  # noqa: E402
 
 
 @pytest.fixture
 def user(tmp_path):
     return User(tmp_path / "user")
+
+
+@pytest.fixture
+def launcher(tmp_path):
+    server = FakeLauncher(tmp_path)
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import pickle
 
 import pytest
 from deploying import User, write_flow
-from fake_launcher import FakeLauncher
 from tasks import RUN, Deployed
 
 MAIN = "fd00::7"
@@ -71,13 +70,6 @@ def deployed(request, tmp_path_factory):
         folder / "flow", BODY, name="GangFlow", imports="FlowSpec, Parameter, current, kubernetes, parallel, step", before=decorated
     )
     return Deployed(User(folder / "user"), script)
-
-
-@pytest.fixture
-def launcher(tmp_path):
-    server = FakeLauncher(tmp_path)
-    yield server
-    server.close()
 
 
 def artifact(launcher, task, name):

@@ -7,9 +7,7 @@ import socket
 import subprocess
 import sys
 
-import pytest
 from deploying import ROOT
-from fake_launcher import FakeLauncher
 
 # By the op that the launcher does not live to answer, as calls of Metaflow's.
 CALLS = {
@@ -50,13 +48,6 @@ for name, call in json.loads(sys.argv[2]).items():
         said[name] = str(error)
 print(json.dumps(said))
 """
-
-
-@pytest.fixture
-def launcher(tmp_path):
-    server = FakeLauncher(tmp_path)
-    yield server
-    server.close()
 
 
 def test_gone_in_the_middle(launcher, tmp_path):

@@ -10,7 +10,7 @@ import threading
 import metaflow
 import pytest
 from deploying import ROOT, User, write_flow
-from fake_launcher import FakeLauncher, Refusal
+from fake_launcher import Refusal
 from tasks import Deployed
 
 # What Metaflow itself reads, and gives its deserializers, is noted down.
@@ -114,13 +114,6 @@ def join(self, inputs):
 def end(self):
     pass
 '''
-
-
-@pytest.fixture
-def launcher(tmp_path):
-    server = FakeLauncher(tmp_path)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import zipfile
 
 import pytest
 from deploying import LINEAR, ROOT
-from fake_launcher import FakeLauncher
 
 NAME = "millrace_absent_sdk"
 
@@ -62,13 +61,6 @@ class Pod:
         process = self.task(code, **environment)
         said, _ = process.communicate()
         return process.returncode, said
-
-
-@pytest.fixture
-def launcher(tmp_path):
-    server = FakeLauncher(tmp_path)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 from deploying import User, write_flow
-from fake_launcher import FakeLauncher, Refusal
+from fake_launcher import Refusal
 from tasks import RUN, Deployed
 
 ENDS = '''
@@ -26,13 +26,6 @@ def work(self):
 def end(self):
     pass
 '''
-
-
-@pytest.fixture
-def launcher(tmp_path):
-    server = FakeLauncher(tmp_path)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import zlib
 
 import pytest
 from deploying import User, write_flow
-from fake_launcher import FakeLauncher
 from tasks import RUN, Deployed
 
 BODY = '''
@@ -70,13 +69,6 @@ def deployed(tmp_path_factory):
         before="import io\nimport os\nimport sys\nimport threading\n\n\n",
     )
     return Deployed(User(folder / "user"), script)
-
-
-@pytest.fixture
-def launcher(tmp_path):
-    server = FakeLauncher(tmp_path)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ transition is what Metaflow itself stored."""
 
 import pytest
 from deploying import User, write_flow
-from fake_launcher import FakeLauncher
 from tasks import Deployed
 
 BODY = '''
@@ -56,13 +55,6 @@ def deployed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("deployed")
     (folder / "flow").mkdir()
     return Deployed(User(folder / "user"), write_flow(folder / "flow", BODY, imports="FlowSpec, Parameter, parallel, step"))
-
-
-@pytest.fixture
-def launcher(tmp_path):
-    server = FakeLauncher(tmp_path)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -16,13 +16,6 @@ SHIM = "metaflow_extensions.millrace_runtime.plugins."
 
 
 @pytest.fixture
-def launcher(tmp_path):
-    server = FakeLauncher(tmp_path)
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def wire(launcher, monkeypatch):
     monkeypatch.setenv("MILLRACE_SOCKET", launcher.path)
     monkeypatch.syspath_prepend(str(ROOT / "python"))
