@@ -15,6 +15,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+
+	"github.com/millrace/millrace/bench/gateway"
 )
 
 type options struct {
@@ -64,11 +66,11 @@ func run(ctx context.Context, o options) (err error) {
 	if o.python, err = filepath.Abs(o.python); err != nil {
 		return err
 	}
-	server, err := startServer(ctx, o.server, folder)
+	server, err := gateway.Start(ctx, o.server, filepath.Join(folder, "server"))
 	if err != nil {
 		return err
 	}
-	defer server.stop()
+	defer server.Stop()
 	b, err := newBench(o, folder, server)
 	if err != nil {
 		return err

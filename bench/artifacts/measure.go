@@ -43,7 +43,7 @@ func (b *bench) run(ctx context.Context, argv, env []string) (measured, error) {
 	cmd.Env = append(append(b.environment(work), "MARKS="+marks), env...)
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
-	before, err := b.server.requests()
+	before, err := b.server.Requests()
 	if err != nil {
 		return measured{}, err
 	}
@@ -57,7 +57,7 @@ func (b *bench) run(ctx context.Context, argv, env []string) (measured, error) {
 	m := measured{wall: wall, peak: peak()}
 	if err == nil {
 		var after int
-		after, err = b.server.requests()
+		after, err = b.server.Requests()
 		m.requests = float64(after - before)
 	}
 	if err != nil {

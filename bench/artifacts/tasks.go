@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/millrace/millrace/bench/gateway"
 	"github.com/millrace/millrace/internal/artifact"
 	"github.com/millrace/millrace/internal/objstore"
 	"github.com/millrace/millrace/internal/objstore/open"
@@ -26,6 +27,7 @@ var flow []byte
 const (
 	flowName = "DataFlow"
 	runID    = "bench-1"
+	root     = "s3://" + gateway.Bucket + "/metaflow"
 )
 
 // bench is what all tasks share.
@@ -34,14 +36,14 @@ type bench struct {
 	folder, script string
 	shim           string
 	self           string
-	server         *server
+	server         *gateway.Server
 	store          objstore.Store
 	pool           *artifact.Pool
 	started        int
 	group          *group // nil: without a limit
 }
 
-func newBench(o options, folder string, s *server) (*bench, error) {
+func newBench(o options, folder string, s *gateway.Server) (*bench, error) {
 	b := &bench{options: o, folder: folder, server: s, script: filepath.Join(folder, "flow.py"), shim: filepath.Join(folder, "shim")}
 	if err := os.WriteFile(b.script, flow, 0o600); err != nil {
 		return nil, err
@@ -55,7 +57,7 @@ func newBench(o options, folder string, s *server) (*bench, error) {
 	if b.self, err = os.Executable(); err != nil {
 		return nil, err
 	}
-	for _, pair := range s.environment() {
+	for _, pair := range s.Environment() {
 		name, value, _ := strings.Cut(pair, "=")
 		os.Setenv(name, value)
 	}
@@ -72,7 +74,7 @@ func (b *bench) environment(home string) []string {
 		"PATH=" + filepath.Dir(b.python) + ":" + os.Getenv("PATH"), "HOME=" + home, "LANG=C.UTF-8", "TMPDIR=" + home, "METAFLOW_USER=bench",
 		"METAFLOW_DATASTORE_SYSROOT_S3=" + root, "METAFLOW_DEFAULT_DATASTORE=s3", "METAFLOW_DEFAULT_METADATA=local",
 		fmt.Sprintf("COUNT=%d", b.count),
-	}, b.server.environment()...)
+	}, b.server.Environment()...)
 }
 
 // task is the command line of one task, by Metaflow alone or through the

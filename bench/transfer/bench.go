@@ -14,8 +14,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/millrace/millrace/bench/gateway"
 )
 
 type bench struct {
@@ -51,11 +54,11 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = cmp.Or(err, os.RemoveAll(work)) }()
-	s, err := b.serve(ctx, filepath.Join(work, "server"))
+	s, err := gateway.Start(ctx, b.versitygw, filepath.Join(work, "server"))
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	var rows []row
 	for _, c := range b.cases {
 		more, err := b.measure(ctx, s, c, filepath.Join(work, "files"))
@@ -69,7 +72,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 }
 
 // measure lets the tools take turns, up and down.
-func (b *bench) measure(ctx context.Context, s *server, c blobs, folder string) ([]row, error) {
+func (b *bench) measure(ctx context.Context, s *gateway.Server, c blobs, folder string) ([]row, error) {
 	source := filepath.Join(folder, "source")
 	if err := fill(source, c); err != nil {
 		return nil, err
@@ -97,7 +100,7 @@ func (b *bench) measure(ctx context.Context, s *server, c blobs, folder string) 
 			if err := same(filepath.Join(folder, "target"), c); err != nil {
 				return nil, fmt.Errorf("%s: what came back: %w", tool, err)
 			}
-			if err := s.forget(prefix); err != nil {
+			if err := s.Forget(prefix); err != nil {
 				return nil, err
 			}
 			if err := os.RemoveAll(filepath.Join(folder, "target")); err != nil {
@@ -116,19 +119,26 @@ func (b *bench) measure(ctx context.Context, s *server, c blobs, folder string) 
 	return rows, nil
 }
 
-func (b *bench) command(ctx context.Context, s *server, tool, direction, folder, prefix string) *exec.Cmd {
-	root := "s3://" + bucket + "/" + prefix
+func (b *bench) command(ctx context.Context, s *gateway.Server, tool, direction, folder, prefix string) *exec.Cmd {
+	root := "s3://" + gateway.Bucket + "/" + prefix
 	var cmd *exec.Cmd
 	switch {
 	case tool != "s5cmd":
 		cmd = exec.CommandContext(ctx, "/proc/self/exe", carrier, tool, direction, folder, root)
 	case direction == "up":
-		cmd = exec.CommandContext(ctx, b.s5cmd, "--log", "error", "--endpoint-url", s.endpoint, "cp", folder+"/", root+"/")
+		cmd = exec.CommandContext(ctx, b.s5cmd, "--log", "error", "--endpoint-url", s.Endpoint, "cp", folder+"/", root+"/")
 	default:
-		cmd = exec.CommandContext(ctx, b.s5cmd, "--log", "error", "--endpoint-url", s.endpoint, "cp", root+"/*", folder+"/")
+		cmd = exec.CommandContext(ctx, b.s5cmd, "--log", "error", "--endpoint-url", s.Endpoint, "cp", root+"/*", folder+"/")
 	}
-	cmd.Env = s.environment()
+	cmd.Env = append(ownEnvironment(), s.Environment()...)
 	return cmd
+}
+
+// ownEnvironment is this process's environment, but for what would lead elsewhere.
+func ownEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "AWS_") || strings.HasPrefix(v, "METAFLOW_") || strings.HasPrefix(v, "S3_")
+	})
 }
 
 // timed runs the command to its end and takes the kernel's account of it.
