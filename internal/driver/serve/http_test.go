@@ -1,18 +1,12 @@
 package serve
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/internal/objstore/objstoretest"
 	"github.com/millrace/millrace/internal/schedule/scheduletest"
 )
 
@@ -107,14 +102,14 @@ func get(t *testing.T, client *http.Client, request *http.Request) (code int, bo
 // renewed.
 func TestTLS(t *testing.T) {
 	cfg := config(t)
-	cfg.TLSCert, cfg.TLSKey = selfSigned(t)
+	cfg.TLSCert, cfg.TLSKey = objstoretest.SelfSigned(t)
 	s := start(t, cfg)
 	if !s.Addresses().TLS {
 		t.Error("not served with TLS")
 	}
 	open(t, s, cfg.TLSCert, "kfp-1", scheduletest.Flow("only end"))
 
-	certificate, key := selfSigned(t)
+	certificate, key := objstoretest.SelfSigned(t)
 	later := time.Now().Add(time.Minute)
 	for from, to := range map[string]string{key: cfg.TLSKey, certificate: cfg.TLSCert} {
 		if err := errors.Join(os.Rename(from, to), os.Chtimes(to, later, later)); err != nil {
@@ -135,34 +130,4 @@ func TestTLS(t *testing.T) {
 	if code, body := get(t, client, request); code != 200 {
 		t.Errorf("with the renewed certificate: %d %s", code, body)
 	}
-}
-
-func selfSigned(t *testing.T) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	public, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalECPrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	certificate, key = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	err = errors.Join(
-		os.WriteFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: public}), 0o600),
-		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret}), 0o600),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificate, key
 }

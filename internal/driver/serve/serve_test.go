@@ -16,6 +16,7 @@ import (
 
 	"github.com/millrace/millrace/internal/driverclient"
 	"github.com/millrace/millrace/internal/flowdef"
+	"github.com/millrace/millrace/internal/objstore/objstoretest"
 	"github.com/millrace/millrace/internal/schedule"
 	"github.com/millrace/millrace/internal/schedule/scheduletest"
 )
@@ -70,7 +71,7 @@ func open(t *testing.T, s *Server, ca, runID string, def *flowdef.Definition) *d
 }
 
 func TestRefusals(t *testing.T) {
-	certificate, key := selfSigned(t)
+	certificate, key := objstoretest.SelfSigned(t)
 	for _, tt := range []struct {
 		name   string
 		change func(*Config)
