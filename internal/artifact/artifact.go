@@ -33,7 +33,8 @@ type Config struct {
 	// no object while it is made.
 	TempDir string
 	// Memory bounds the bytes of encoded objects held at a time (default
-	// 64 MiB); an object of more than an eighth of it goes through a file.
+	// 64 MiB); an object of more than an eighth of it is stored while it is
+	// encoded, or goes through a file.
 	Memory int64
 	// Encoders bounds the compressions at a time (default GOMAXPROCS).
 	Encoders int
